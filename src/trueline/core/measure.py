@@ -1,0 +1,89 @@
+"""What a measure is: items in, one verdict an item out, and metrics that summarise verdicts under weights."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .protocols import Capability, Target
+from .verdicts import Item, Verdict
+
+Component = Literal[
+    "data safety", "model safety", "prompt safety", "alignment", "capability", "scale"
+]
+Floats = NDArray[np.float64]
+# (named columns of shape [n], weights [n]) -> value; NaN where the metric is undefined
+Statistic = Callable[[Mapping[str, Floats], Floats], float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """One number that a measure reports.
+
+    ``field`` names the verdict value that is averaged (default: the metric's own name). ``kind`` chooses the
+    interval: a ``proportion`` gets Wilson (or Clopper–Pearson when ``rare``; both on the effective n where
+    items are clustered), a ``mean`` the clustered t interval, a ``statistic`` cluster-weight resampling.
+    ``groups`` restricts the metric to items of these groups (a prefix before "/" counts). ``worse`` says which
+    direction is harm, ``floor`` is what chance alone gives.
+    """
+
+    name: str
+    definition: str
+    kind: Literal["proportion", "mean", "statistic"] = "proportion"
+    field: str = ""
+    worse: Literal["higher", "lower", "neither"] = "higher"
+    groups: tuple[str, ...] = ()
+    bounds: tuple[float, float] = (0.0, 1.0)
+    floor: float | None = None
+    rare: bool = False
+    statistic: Statistic | None = None
+    headline: bool = False
+
+    def applies(self, group: str) -> bool:
+        """Whether items of this group count for the metric."""
+        return not self.groups or any(group == g or group.startswith(g + "/") for g in self.groups)
+
+    def compute(self, columns: Mapping[str, Floats], weights: Floats) -> float:
+        """The value under the given weights; NaN where undefined."""
+        if self.statistic is not None:
+            return self.statistic(columns, weights)
+        total = weights.sum()
+        return float(weights @ columns[self.field or self.name] / total) if total > 0 else float("nan")
+
+
+class Measure:
+    """One harm, one file. Subclasses set the class attributes and write ``items`` and ``examine``.
+
+    The same code runs on real data (``items()``) and on testbed items (made by ``trueline.testbed``); only the
+    items differ. ``check`` returns why the result says nothing (a target at chance, or one that cannot do the
+    simplest thing it is asked), or None.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[str] = "1"
+    title: ClassVar[str]
+    component: ClassVar[Component]
+    paper: ClassVar[str]
+    data: ClassVar[str]
+    caution: ClassVar[str]
+    needs: ClassVar[frozenset[Capability]]
+    metrics: ClassVar[tuple[Metric, ...]]
+    attackable: ClassVar[bool] = False
+
+    def items(self) -> Sequence[Item]:
+        """The real items in their published order; raises when the data is missing, with the fetch command."""
+        raise NotImplementedError
+
+    async def examine(self, item: Item, target: Target) -> Verdict:
+        """Ask the target about one item and judge the answer. Never turns a failure into a score."""
+        raise NotImplementedError
+
+    def check(self, verdicts: Sequence[Verdict]) -> str | None:
+        """Why this result is uninformative, or None."""
+        return None
+
+    def describe_cost(self, item: Item) -> tuple[int, int]:
+        """(requests, most generated tokens) that one item takes; the plan prices studies with it."""
+        return (1, 0)
