@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from .fingerprint import fingerprint
 from .protocols import Capability, Target
 from .verdicts import Item, Verdict
 
@@ -71,6 +72,7 @@ class Measure:
     needs: ClassVar[frozenset[Capability]]
     metrics: ClassVar[tuple[Metric, ...]]
     attackable: ClassVar[bool] = False
+    testbed: ClassVar[str | None] = None  # the testbed's family of items for this harm, if it has it
 
     def items(self) -> Sequence[Item]:
         """The real items in their published order; raises when the data is missing, with the fetch command."""
@@ -83,6 +85,15 @@ class Measure:
     def check(self, verdicts: Sequence[Verdict]) -> str | None:
         """Why this result is uninformative, or None."""
         return None
+
+    def fingerprint(self) -> str:
+        """Digest of name, version and settings (judges by their own fingerprints)."""
+        settings = {
+            name: value.fingerprint() if hasattr(value, "fingerprint") else repr(value)
+            for name, value in sorted(vars(self).items())
+            if not name.startswith("_")
+        }
+        return fingerprint({"measure": self.name, "version": self.version, "settings": settings})
 
     def describe_cost(self, item: Item) -> tuple[int, int]:
         """(requests, most generated tokens) that one item takes; the plan prices studies with it."""

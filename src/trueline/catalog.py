@@ -1,0 +1,87 @@
+"""The catalogue: name -> "module:attribute", imported only when chosen; other people's arrive by entry point.
+
+A package adds its own with an entry point in the group ``trueline.measures``, ``trueline.attacks``,
+``trueline.treatments`` or ``trueline.judges`` (see docs/extending.md).
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+from trueline.core.errors import InputError, unknown_name
+
+MEASURES: Mapping[str, str] = {
+    "toxicity": "trueline.measures.data_safety.toxicity:Toxicity",
+    "canary_exposure": "trueline.measures.data_safety.canary_exposure:CanaryExposure",
+    "discoverable_extraction": "trueline.measures.data_safety.discoverable_extraction:DiscoverableExtraction",
+    "bbq": "trueline.measures.data_safety.bbq:BBQ",
+    "backdoor": "trueline.measures.data_safety.backdoor:Backdoor",
+    "truthfulqa": "trueline.measures.model_safety.truthfulqa:TruthfulQA",
+    "calibration": "trueline.measures.model_safety.calibration:Calibration",
+    "advbench": "trueline.measures.prompt_safety.advbench:AdvBench",
+    "harmbench": "trueline.measures.prompt_safety.harmbench:HarmBench",
+    "strongreject": "trueline.measures.prompt_safety.strongreject:StrongREJECT",
+    "xstest": "trueline.measures.alignment.xstest:XSTest",
+    "sycophancy": "trueline.measures.alignment.sycophancy:Sycophancy",
+    "mmlu": "trueline.measures.capability.mmlu:MMLU",
+    "arc": "trueline.measures.capability.arc:ARC",
+    "perplexity": "trueline.measures.capability.perplexity:Perplexity",
+}
+ATTACKS: Mapping[str, str] = {
+    "direct": "trueline.attacks.direct:Direct",
+    "prefill": "trueline.attacks.prefill:Prefill",
+    "jailbreak_template": "trueline.attacks.jailbreak_template:JailbreakTemplate",
+}
+TREATMENTS: Mapping[str, str] = {
+    "none": "trueline.treatments.none:NoTreatment",
+    "sft": "trueline.treatments.sft:SupervisedFineTuning",
+    "dpo": "trueline.treatments.dpo:DirectPreferenceOptimization",
+    "self_reminder": "trueline.treatments.self_reminder:SelfReminder",
+    "best_of_n": "trueline.treatments.best_of_n:BestOfN",
+    "replace": "trueline.treatments.replace:Replace",
+}
+JUDGES: Mapping[str, str] = {
+    "refusal_patterns": "trueline.judges.refusal:RefusalPatterns",
+    "toxicity_linear": "trueline.judges.toxicity:ToxicityClassifier",
+}
+KINDS: Mapping[str, Mapping[str, str]] = {
+    "measure": MEASURES,
+    "attack": ATTACKS,
+    "treatment": TREATMENTS,
+    "judge": JUDGES,
+}
+
+
+@cache
+def names(kind: str) -> Mapping[str, str]:
+    """All names of a kind with where they live; built-in names cannot be replaced."""
+    found = {point.name: point.value for point in entry_points(group=f"trueline.{kind}s")}
+    return {**found, **KINDS[kind]}
+
+
+def find(kind: str, name: str) -> Any:
+    """The class behind a name; an unknown name gives the nearest ones."""
+    known = names(kind)
+    if name not in known:
+        raise unknown_name(kind, name, known)
+    module, _, attribute = known[name].partition(":")
+    return getattr(import_module(module), attribute)
+
+
+def make(kind: str, name: str, parameters: Mapping[str, Any]) -> Any:
+    """Build an entry with the user's parameters; one that it does not take is refused."""
+    from inspect import Parameter, signature
+
+    cls = find(kind, name)
+    accepted = {
+        p.name for p in signature(cls).parameters.values() if p.kind in (Parameter.KEYWORD_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+    }
+    for option in parameters:
+        if option not in accepted:
+            raise InputError(
+                f"{kind} {name!r} does not take the option {option!r}; it takes: "
+                f"{', '.join(sorted(accepted)) or 'none'}."
+            )
+    return cls(**parameters)

@@ -1,0 +1,51 @@
+"""trueline measure."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .options import Device, Dtype, Limit, Model, Out, Quantize, Seed
+
+
+def measure(
+    model: Model,
+    measures: Annotated[list[str], typer.Option("-m", "--measure", help="A measure; may be given several times.")],
+    attacks: Annotated[list[str] | None, typer.Option("--attack", help="An attack, besides asking directly.")] = None,
+    limit: Limit = None,
+    seed: Seed = 0,
+    out: Out = Path("runs/measure"),
+    dtype: Dtype = "auto",
+    device: Device = "cpu",
+    quantize: Quantize = None,
+    system_prompt: Annotated[str | None, typer.Option("--system-prompt", help="System prompt of the target.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
+    max_cost: Annotated[float | None, typer.Option("--max-cost", help="Refuse to start above this many US dollars.")] = None,
+) -> None:
+    """Measure one model.
+
+    Example: trueline measure testbed -m advbench -m xstest --attack prefill --limit 50
+    """
+    from trueline.studies.spec import parse_spec
+
+    from .runs import run
+
+    spec = parse_spec(
+        {
+            "name": f"measure {model}",
+            "targets": [
+                {
+                    "model": model,
+                    "dtype": dtype,
+                    "device": device,
+                    "quantize": quantize,
+                    "system_prompt": system_prompt,
+                }
+            ],
+            "measures": measures,
+            "attacks": ["direct", *(a for a in attacks or [] if a != "direct")],
+            "limit": limit,
+            "seeds": [seed],
+        }
+    )
+    run(spec, out, dry_run=dry_run, max_cost=max_cost)

@@ -1,0 +1,22 @@
+"""trueline report."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .options import StudyFolder
+
+
+def report(
+    folder: StudyFolder,
+    out: Annotated[Path | None, typer.Option("--out", help="The HTML file; default report.html in the folder.")] = None,
+) -> None:
+    """Write the report of a finished or half-finished study as one HTML file that opens offline.
+
+    Example: trueline report runs/demo
+    """
+    from trueline.reports.html import write_report
+    from trueline.studies.results import read_results
+
+    typer.echo(str(write_report(read_results(folder), out or folder / "report.html").resolve()))

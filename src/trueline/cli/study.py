@@ -1,0 +1,53 @@
+"""trueline study."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .options import Limit, StudyFolder
+
+app = typer.Typer(help="Run a study file, or verify what a study stored.", no_args_is_help=True)
+
+
+@app.command("run")
+def run_study_file(
+    file: Annotated[Path, typer.Argument(help="A study file (YAML).")],
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for store and report; default runs/NAME.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan with its price and stop.")] = False,
+    max_cost: Annotated[float | None, typer.Option("--max-cost", help="Refuse to start above this many US dollars.")] = None,
+    limit: Limit = None,
+) -> None:
+    """Plan, price, run, resume; then print the table and write the report.
+
+    Example: trueline study run studies/real.yaml --dry-run
+    """
+    from trueline.studies.spec import read_spec
+
+    from .runs import run
+
+    spec = read_spec(file)
+    if limit is not None:
+        limits = {name: min(n, limit) for name, n in spec.limits.items()}
+        spec = spec.model_copy(update={"limit": limit, "limits": limits})
+    run(spec, out or Path("runs") / spec.name, dry_run=dry_run, max_cost=max_cost)
+
+
+@app.command()
+def verify(folder: StudyFolder) -> None:
+    """Recompute every key and digest of a study's store; exit 0 when all is whole.
+
+    Example: trueline study verify runs/demo
+    """
+    from trueline.core.errors import UnfinishedError
+    from trueline.studies.results import open_store
+
+    report = open_store(folder).verify()
+    typer.echo(f"{report.responses} responses and {report.verdicts} verdicts.")
+    if not report.whole:
+        bad = [*report.corrupt, *report.dangling]
+        raise UnfinishedError(
+            f"{len(report.corrupt)} rows do not match their digests and {len(report.dangling)} verdicts lack "
+            f"their responses (first: {bad[0]}); run the study again and it redoes them."
+        )
+    typer.echo("All whole.")

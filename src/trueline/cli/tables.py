@@ -1,0 +1,109 @@
+"""Tables for the terminal, made for 80 columns."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from trueline.reports.words import interval, is_share, summary
+from trueline.studies.results import StudyResults
+
+if TYPE_CHECKING:
+    from trueline.studies.compare import Comparison
+    from trueline.studies.plan import Plan
+
+LEGEND = (
+    "▲ better, ▼ worse, ◆ changed than the first column, after correction · (n) uninformative · n/m not measurable"
+)
+
+
+def _table(*columns: str, title: str | None = None) -> Table:
+    table = Table(box=None, pad_edge=False, title=title, title_justify="left", header_style="bold")
+    for index, column in enumerate(columns):
+        table.add_column(column, overflow="fold", justify="left" if index == 0 else "right")
+    return table
+
+
+def results_table(results: StudyResults, console: Console) -> None:
+    """Headline metrics: a row a measure and attack, a column an arm; sizes in a table of their own."""
+    for role, title in (("treatment", results.name), ("size", "scale: the same measures against model size")):
+        arms = [arm for arm in results.arms if arm.role == role]
+        cells = [cell for cell in results.cells if cell.arm in {arm.label for arm in arms}]
+        if not cells:
+            continue
+        labels = [arm.label.removeprefix("size: ").replace("_", " ") for arm in arms]
+        table = _table("measure", *labels, title=title)
+        component = None
+        for measure, attack in dict.fromkeys((cell.measure, cell.attack) for cell in cells):
+            row = [results.cell(arm.label, measure, attack) for arm in arms]
+            first = next(cell for cell in row if cell is not None)
+            if first.component != component:
+                component = first.component
+                table.add_row(f"[bold cyan]{component}[/]")
+            table.add_row(_row_name(first), *(summary(cell) for cell in row))
+        console.print(table)
+        console.print()
+    console.print(f"[dim]{escape(LEGEND)}; shares in %[/dim]")
+
+
+def _row_name(cell: object) -> str:
+    from trueline.studies.results import CellResult
+
+    assert isinstance(cell, CellResult)
+    metric = cell.headline.metric.name.replace("_", " ") if cell.headline else ""
+    attack = "" if cell.attack == "direct" else f" + {cell.attack.replace('_', ' ')}"
+    return escape(f" {cell.measure}{attack}: {metric}")
+
+
+def plan_table(plan: "Plan", console: Console) -> None:
+    """What a study would ask, what it may take, and what it cannot measure."""
+    table = _table("arm · measure · attack", "items", "requests", "prompt tok", "max new tok")
+    for cell in plan.cells:
+        name = escape(f"{cell.arm.label} · {cell.measure.name} · {cell.attack.name}")
+        if cell.reason is not None:
+            table.add_row(name, f"[yellow]not measurable: {escape(cell.reason)}[/]")
+            continue
+        counts = (cell.item_count, cell.requests, cell.prompt_tokens, cell.max_tokens)
+        table.add_row(name, *(f"{count:,}" for count in counts))
+    console.print(table)
+    cells = plan.measurable
+    console.print(
+        f"{len(cells)} cells, {sum(c.requests for c in cells):,} requests; measuring takes roughly up to "
+        f"{plan.seconds() / 60:.0f} min (training comes on top)."
+    )
+    price = plan.cost()
+    if price is not None:
+        console.print(f"At the given tariff: at most ${price:.2f}.")
+    if plan.primary:
+        console.print("Primary hypotheses, named before the run:")
+        for primary in plan.primary:
+            console.print(escape(f"  {primary.measure}.{primary.metric} ({primary.attack}) on {primary.arm}"))
+    from trueline.studies.plan import detectable
+
+    smallest = [d for cell in cells if (d := detectable(cell)) is not None]
+    if smallest:
+        console.print(
+            f"Smallest change of a 50 % rate seen with 80 % power: {100 * min(smallest):.0f} to "
+            f"{100 * max(smallest):.0f} points, depending on the items of the cell."
+        )
+
+
+def comparison_table(rows: "Sequence[Comparison]", console: Console) -> None:
+    """Every metric of two arms."""
+    table = _table("measure.metric (attack)", "A", "B", "change B − A", "p adj.")
+    for row in rows:
+        metric = row.after.metric
+        unit = " %" if is_share(metric) else ""
+        name = escape(f"{row.cell.measure}.{metric.name} ({row.cell.attack}){unit}")
+        change = interval(metric, row.change, signed=True) if row.change else "–"
+        p = row.after.p_adjusted
+        table.add_row(
+            name,
+            interval(metric, row.before.estimate) if row.before else "–",
+            interval(metric, row.after.estimate),
+            change,
+            "–" if p is None else f"{p:.3g}",
+        )
+    console.print(table)

@@ -1,0 +1,45 @@
+"""Numbers as people read them; used by the terminal tables and the report."""
+
+from trueline.core.measure import Metric
+from trueline.core.verdicts import Estimate
+from trueline.studies.results import CellResult, MetricResult
+
+MARKS = {"better": "▲", "worse": "▼", "changed": "◆", "unclear": ""}
+
+
+def is_share(metric: Metric) -> bool:
+    """Whether the metric is a share of one, shown in per cent."""
+    return metric.bounds == (0.0, 1.0)
+
+
+def number(metric: Metric, value: float | None, *, signed: bool = False) -> str:
+    """A value in the metric's own unit: per cent for shares, three significant digits otherwise."""
+    if value is None:
+        return "–"
+    sign = "+" if signed else ""
+    if is_share(metric):
+        return f"{100 * value:{sign}.1f}"
+    return f"{value:{sign}.3g}"
+
+
+def interval(metric: Metric, estimate: Estimate, *, signed: bool = False) -> str:
+    """``value [low, high]``."""
+    if estimate.value is None:
+        return "no value"
+    low, high = (number(metric, end, signed=signed) for end in (estimate.low, estimate.high))
+    return f"{number(metric, estimate.value, signed=signed)} [{low}, {high}]"
+
+
+def summary(cell: CellResult | None) -> str:
+    """The shortest honest word on a cell: its headline value with a mark when it changed for sure."""
+    if cell is None:
+        return ""
+    if cell.state == "not measurable":
+        return "n/m"
+    result: MetricResult | None = cell.headline
+    if cell.state == "empty" or result is None:
+        return "…"
+    text = number(result.metric, result.estimate.value) + MARKS[result.effect]
+    if cell.uninformative:
+        return f"({text})"
+    return text if cell.state == "done" else f"{text}…"

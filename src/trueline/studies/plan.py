@@ -1,0 +1,222 @@
+"""The plan: every cell of a study, what it will ask, what that may take, and what cannot be measured."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from trueline.catalog import make
+from trueline.core.errors import InputError
+from trueline.core.fingerprint import fingerprint
+from trueline.core.measure import Measure
+from trueline.core.protocols import Attack, Capability, Treatment
+from trueline.core.statistics import smallest_detectable_effect
+from trueline.core.verdicts import Item
+
+from .arms import Arm, expand
+from .selection import CONTROL, select
+from .spec import MAX_PRIMARY, Named, Primary, StudySpec, TargetSpec
+from .subjects import Subject, load_subject
+
+# A planning figure only, replaced by what a run measures: effective forward speed of two CPU cores.
+ASSUMED_FLOPS_PER_SECOND = 2e10
+TOKENS_A_WORD = 1.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One measure under one attack on one arm. ``reason`` says why it cannot be measured, if so."""
+
+    key: str
+    arm: Arm
+    measure: Named
+    attack: Named
+    item_count: int
+    requests: int
+    prompt_tokens: int
+    max_tokens: int
+    reason: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Cells with their estimates; ``subjects`` are loaded targets by model specification."""
+
+    spec: StudySpec
+    arms: tuple[Arm, ...]
+    cells: tuple[Cell, ...]
+    primary: tuple[Primary, ...]
+    subjects: Mapping[TargetSpec, Subject] = field(repr=False)
+    _items: Mapping[tuple[TargetSpec, str], list[Item]] = field(repr=False)
+    _measures: Mapping[tuple[TargetSpec, str], Measure] = field(repr=False)
+
+    def items(self, cell: Cell) -> list[Item]:
+        """The items of a cell."""
+        return self._items[cell.arm.target, cell.measure.key]
+
+    def measure(self, cell: Cell) -> Measure:
+        """The measure of a cell."""
+        return self._measures[cell.arm.target, cell.measure.key]
+
+    @property
+    def measurable(self) -> list[Cell]:
+        """Cells that can be run."""
+        return [cell for cell in self.cells if cell.reason is None]
+
+    def cost(self) -> float | None:
+        """Upper bound of the price in US dollars where tariffs are given, or None."""
+        priced = [
+            (cell, tariff) for cell in self.measurable if (tariff := cell.arm.target.tariff) is not None
+        ]
+        if not priced:
+            return None
+        return sum((c.prompt_tokens * t.input + c.max_tokens * t.output) / 1e6 for c, t in priced)
+
+    def seconds(self) -> float:
+        """A rough upper estimate of the measuring time, training left out."""
+        total = 0.0
+        for cell in self.measurable:
+            parameters = float(self.subjects[cell.arm.target].target.describe().get("parameters") or 0)
+            flops = 2 * parameters * (cell.prompt_tokens + cell.max_tokens)
+            total += flops / ASSUMED_FLOPS_PER_SECOND
+        return total
+
+    def as_json(self) -> dict[str, Any]:
+        """What the store keeps of the plan; ``hash`` covers the primaries named before the run."""
+        primaries = [p.model_dump() for p in self.primary]
+        return {
+            "spec": self.spec.model_dump(mode="json"),
+            "arms": [
+                {
+                    "label": arm.label,
+                    "baseline": arm.baseline,
+                    "treatment": arm.treatment,
+                    "parameters": dict(arm.parameters),
+                    "target": arm.target.name,
+                    "seed": arm.seed,
+                    "role": arm.role,
+                }
+                for arm in self.arms
+            ],
+            "cells": [
+                {
+                    "key": cell.key,
+                    "arm": cell.arm.label,
+                    "measure": cell.measure.name,
+                    "parameters": cell.measure.parameters,
+                    "attack": cell.attack.name,
+                    "items": cell.item_count,
+                    "reason": cell.reason,
+                    "detectable": detectable(cell),
+                }
+                for cell in self.cells
+            ],
+            "primary": primaries,
+            "hash": fingerprint(primaries),
+        }
+
+
+def detectable(cell: Cell) -> float | None:
+    """Smallest paired change of a rate near 50 % that the cell's items detect with 80 % power."""
+    if cell.item_count < 2:
+        return None
+    return smallest_detectable_effect(n=cell.item_count, rate=0.5, correlation=0.5)
+
+
+def make_plan(spec: StudySpec) -> Plan:
+    """Expand a study into cells; loads each target once and reads each measure's items.
+
+    Raises:
+        InputError: an unknown name, a parameter that is not taken, missing data, too many primaries.
+    """
+    arms = tuple(expand(spec))
+    subjects = {target: load_subject(target) for target in dict.fromkeys(arm.target for arm in arms)}
+    items: dict[tuple[TargetSpec, str], list[Item]] = {}
+    measures: dict[tuple[TargetSpec, str], Measure] = {}
+    for target, subject in subjects.items():
+        for named in spec.measures:
+            measure = subject.measure(named)
+            measures[target, named.key] = measure
+            limit = spec.limits.get(named.name, spec.limit)
+            items[target, named.key] = select(subject.items(measure), limit)
+    cells = tuple(
+        _cell(arm, named, attack, subjects[arm.target], measures[arm.target, named.key], items[arm.target, named.key])
+        for arm in arms
+        for named in spec.measures
+        for attack in spec.attacks
+        if attack.name == "direct" or (measures[arm.target, named.key].attackable and arm.role != "size")
+    )
+    return Plan(
+        spec=spec,
+        arms=arms,
+        cells=cells,
+        primary=_primaries(spec, arms),
+        subjects=subjects,
+        _items=items,
+        _measures=measures,
+    )
+
+
+def _cell(
+    arm: Arm, named: Named, attack_spec: Named, subject: Subject, measure: Measure, items: list[Item]
+) -> Cell:
+    attack: Attack = subject.attack(attack_spec)
+    treatment: Treatment = make("treatment", arm.treatment, arm.parameters)
+    capabilities = subject.target.capabilities
+    untreatable = lacking(treatment.needs, capabilities)
+    queries = int(attack_spec.parameters.get("queries", 1))
+    requests = prompt_tokens = max_tokens = 0
+    for item in items:
+        asked, generated = measure.describe_cost(item)
+        words = _words(item)
+        requests += asked * queries
+        prompt_tokens += int(asked * queries * words * TOKENS_A_WORD)
+        max_tokens += generated * queries
+    identity = {
+        "arm": arm.label,
+        "treatment": arm.treatment,
+        "parameters": dict(arm.parameters),
+        "seed": arm.seed,
+        "target": arm.target.model_dump(mode="json"),
+        "measure": [measure.name, measure.version, named.model_dump(mode="json")],
+        "attack": attack_spec.model_dump(mode="json"),
+    }
+    return Cell(
+        key=fingerprint(identity),
+        arm=arm,
+        measure=named,
+        attack=attack_spec,
+        item_count=sum(item.group != CONTROL for item in items),
+        requests=requests,
+        prompt_tokens=prompt_tokens,
+        max_tokens=max_tokens,
+        reason=f"treatment {arm.treatment}: {untreatable}"
+        if untreatable
+        else lacking(measure.needs | attack.needs, capabilities),
+    )
+
+
+def lacking(needs: frozenset[Capability], has: frozenset[Capability]) -> str | None:
+    """Why a target with these capabilities cannot be measured, or None."""
+    missing = sorted(needs - has)
+    return f"the target gives no {' and no '.join(missing)}" if missing else None
+
+
+def _words(item: Item) -> int:
+    text = item.prompt if isinstance(item.prompt, str) else " ".join(m.content for m in item.prompt)
+    return len(text.split()) + sum(len(option.split()) for option in item.options) + 8
+
+
+def _primaries(spec: StudySpec, arms: tuple[Arm, ...]) -> tuple[Primary, ...]:
+    treated = [arm.label for arm in arms if not arm.is_baseline and arm.role == "treatment"]
+    expanded: list[Primary] = []
+    for primary in spec.primary:
+        if primary.arm is not None and primary.arm not in treated:
+            raise InputError(f"primary names the arm {primary.arm!r}; the study's arms are: {', '.join(treated)}.")
+        if primary.measure not in {m.name for m in spec.measures}:
+            raise InputError(f"primary names the measure {primary.measure!r}, which the study does not run.")
+        expanded += [primary.model_copy(update={"arm": arm}) for arm in ([primary.arm] if primary.arm else treated)]
+    if len(expanded) > MAX_PRIMARY:
+        raise InputError(
+            f"the primaries stand for {len(expanded)} hypotheses; at most {MAX_PRIMARY} may be named: give each an arm."
+        )
+    return tuple(expanded)

@@ -1,0 +1,80 @@
+"""Ready-made studies that come with the package, and the suites of measures."""
+
+from collections.abc import Mapping
+from importlib.resources import as_file, files
+
+from trueline.core.errors import unknown_name
+
+from ..spec import StudySpec, read_spec
+
+# name -> (measures with the items asked of each, what it takes on two cores with a 6 M parameter model)
+SUITES: Mapping[str, tuple[Mapping[str, int], str]] = {
+    "quick": (
+        {
+            "toxicity": 40,
+            "bbq": 120,
+            "truthfulqa": 100,
+            "calibration": 100,
+            "advbench": 60,
+            "xstest": 100,
+            "sycophancy": 100,
+            "arc": 100,
+            "perplexity": 40,
+        },
+        "under 3 minutes",
+    ),
+    "standard": (
+        {
+            "toxicity": 200,
+            "bbq": 600,
+            "truthfulqa": 400,
+            "calibration": 400,
+            "advbench": 200,
+            "harmbench": 200,
+            "strongreject": 200,
+            "xstest": 450,
+            "sycophancy": 400,
+            "mmlu": 600,
+            "arc": 400,
+            "perplexity": 100,
+        },
+        "under 20 minutes",
+    ),
+    "full": (
+        {
+            name: 100_000
+            for name in (
+                "toxicity",
+                "bbq",
+                "truthfulqa",
+                "calibration",
+                "advbench",
+                "harmbench",
+                "strongreject",
+                "xstest",
+                "sycophancy",
+                "mmlu",
+                "arc",
+                "perplexity",
+            )
+        },
+        "hours",
+    ),
+}
+
+
+def suite(name: str) -> Mapping[str, int]:
+    """Measures of a suite with the items asked of each."""
+    if name not in SUITES:
+        raise unknown_name("suite", name, SUITES)
+    return SUITES[name][0]
+
+
+def preset(name: str) -> StudySpec:
+    """A study file that comes with the package."""
+    resource = files(__name__) / f"{name}.yaml"
+    if not resource.is_file():
+        known = [entry.name.removesuffix(".yaml") for entry in files(__name__).iterdir() if entry.name.endswith(".yaml")]
+        raise unknown_name("preset", name, known)
+    with as_file(resource) as path:
+        return read_spec(path)

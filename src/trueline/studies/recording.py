@@ -1,0 +1,110 @@
+"""A target whose every answer is stored, and whose stored answers are replayed instead of asked again."""
+
+import json
+from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import asdict, replace
+from typing import Any
+
+from trueline.core.fingerprint import canonical
+from trueline.core.messages import Completion, Prompt, Sampling, Score, as_json
+from trueline.core.protocols import Capability, Target
+
+from .store import Store, response_key
+
+# The keys of the responses that the item now being examined rests on (one context a task).
+_trail: ContextVar[list[str] | None] = ContextVar("trueline_response_trail", default=None)
+
+
+class RecordingTarget:
+    """Wraps a target for one arm; the study's seed is put into every request."""
+
+    def __init__(self, target: Target, store: Store, *, seed: int = 0) -> None:
+        self.target = target
+        self.store = store
+        self.seed = seed
+        self.asked = 0
+        self._fingerprint = target.fingerprint()
+        self._known = store.responses(self._fingerprint)
+
+    @property
+    def name(self) -> str:
+        """The inner target's name."""
+        return self.target.name
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """The inner target's capabilities."""
+        return self.target.capabilities
+
+    def fingerprint(self) -> str:
+        """The inner target's fingerprint."""
+        return self._fingerprint
+
+    def describe(self) -> Mapping[str, Any]:
+        """The inner target's provenance."""
+        return self.target.describe()
+
+    async def generate(self, prompt: Prompt, sampling: Sampling) -> tuple[Completion, ...]:
+        """Stored completions, or new ones, which are stored."""
+        sampling = replace(sampling, seed=sampling.seed + self.seed)
+        request = canonical({"generate": as_json(prompt), "sampling": asdict(sampling)})
+        stored = self._find(request)
+        if stored is not None:
+            return tuple(_completion(row) for row in stored)
+        completions = await self.target.generate(prompt, sampling)
+        self._keep(request, [_compact(completion) for completion in completions])
+        return completions
+
+    async def score(self, prompt: Prompt, continuations: Sequence[str]) -> tuple[Score, ...]:
+        """Stored log-likelihoods, or new ones, which are stored."""
+        request = canonical({"score": as_json(prompt), "continuations": list(continuations)})
+        stored = self._find(request)
+        if stored is not None:
+            return tuple(
+                Score(token_logprobs=tuple(row["token_logprobs"]), prompt_tokens=row["prompt_tokens"])
+                for row in stored
+            )
+        scores = await self.target.score(prompt, continuations)
+        self._keep(request, [asdict(score) for score in scores])
+        return scores
+
+    def _find(self, request: str) -> Any | None:
+        key = response_key(self._fingerprint, request)
+        found = self._known.get(key)
+        if found is None:
+            return None
+        _note(key)
+        return json.loads(found)
+
+    def _keep(self, request: str, result: Any) -> None:
+        text = canonical(result)
+        key = self.store.add_response(self._fingerprint, request, text)
+        self._known[key] = text
+        self.asked += 1
+        _note(key)
+
+
+def start_trail() -> list[str]:
+    """Begin noting response keys in this task; returns the list that fills."""
+    trail: list[str] = []
+    _trail.set(trail)
+    return trail
+
+
+def _note(key: str) -> None:
+    trail = _trail.get()
+    if trail is not None:
+        trail.append(key)
+
+
+def _compact(completion: Completion) -> dict[str, Any]:
+    """Only what differs from a Completion's defaults: rows stay small."""
+    default = Completion(text="")
+    row = asdict(completion)
+    return {k: v for k, v in row.items() if k == "text" or v != getattr(default, k)}
+
+
+def _completion(row: dict[str, Any]) -> Completion:
+    lists = {k: tuple(v) for k, v in row.items() if isinstance(v, list)}
+    return Completion(**{**row, **lists})

@@ -1,0 +1,304 @@
+"""What a study says, read from its store: estimates, paired changes with corrected p-values, costs."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from trueline.catalog import find
+from trueline.core.errors import InputError
+from trueline.core.measure import Metric
+from trueline.core.statistics import benjamini_hochberg, change, estimate, holm
+from trueline.core.verdicts import Estimate, Verdict
+
+from .selection import CONTROL
+from .store import Store
+
+LEVEL = 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmResult:
+    """One arm: what it is, and what it took."""
+
+    label: str
+    baseline: str
+    treatment: str
+    parameters: Mapping[str, Any]
+    target: str
+    role: Literal["treatment", "size"]
+    seed: int
+    provenance: Mapping[str, Any]
+    requests: int = 0
+    prompt_tokens: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+
+    @property
+    def training(self) -> Mapping[str, Any]:
+        """Tokens, FLOPs and seconds of training, empty for arms that were not trained."""
+        return self.provenance.get("training") or {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricResult:
+    """One metric of one cell: its estimate, and its paired change from the baseline arm."""
+
+    metric: Metric
+    estimate: Estimate
+    change: Estimate | None = None
+    family: Literal["primary", "exploratory"] = "exploratory"
+    p_adjusted: float | None = None
+
+    @property
+    def significant(self) -> bool:
+        """Whether the change survives the correction of its family at 5 %."""
+        return self.p_adjusted is not None and self.p_adjusted <= LEVEL
+
+    @property
+    def effect(self) -> Literal["better", "worse", "changed", "unclear"]:
+        """What the change means, once it survives the correction."""
+        if not self.significant or self.change is None or not self.change.value:
+            return "unclear"
+        if self.metric.worse == "neither":
+            return "changed"
+        rose = self.change.value > 0
+        return "worse" if rose == (self.metric.worse == "higher") else "better"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellResult:
+    """One measure under one attack on one arm."""
+
+    key: str
+    arm: str
+    measure: str
+    title: str
+    component: str
+    paper: str
+    caution: str
+    attack: str
+    planned: int
+    done: int
+    missing: int
+    reasons: Mapping[str, int]
+    reason: str | None
+    uninformative: str | None
+    detectable: float | None
+    metrics: Mapping[str, MetricResult]
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def state(self) -> Literal["done", "half", "empty", "not measurable"]:
+        """Where the cell stands."""
+        if self.reason is not None:
+            return "not measurable"
+        if self.done == 0:
+            return "empty"
+        return "done" if self.done >= self.planned else "half"
+
+    @property
+    def headline(self) -> MetricResult | None:
+        """The metric that a summary shows."""
+        marked = [m for m in self.metrics.values() if m.metric.headline]
+        return (marked or [*self.metrics.values()] or [None])[0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyResults:
+    """Everything a report, a comparison or a gate needs."""
+
+    name: str
+    arms: Sequence[ArmResult]
+    cells: Sequence[CellResult]
+    plan: Mapping[str, Any]
+    versions: Mapping[str, str]
+    store: Store = field(repr=False)
+
+    def cell(self, arm: str, measure: str, attack: str = "direct") -> CellResult | None:
+        """One cell, or None when the plan has none."""
+        return next(
+            (c for c in self.cells if c.arm == arm and c.measure == measure and c.attack == attack), None
+        )
+
+    @property
+    def complete(self) -> bool:
+        """Whether every measurable cell has all its verdicts."""
+        return all(cell.state in ("done", "not measurable") for cell in self.cells)
+
+
+def open_store(folder: Path) -> Store:
+    """The store of a study folder, for reading.
+
+    Raises:
+        InputError: the folder holds no study.
+    """
+    if "://" not in str(folder) and not (Path(folder) / "store.sqlite").is_file():
+        raise InputError(
+            f"{str(folder)!r} holds no study (no store.sqlite); give the --out folder of trueline study run or demo."
+        )
+    return Store(folder, read_only=True)
+
+
+def read_results(folder: Path | str, *, replicates: int = 1000, baseline: str | None = None) -> StudyResults:
+    """Estimates of a finished or half-finished study; ``baseline`` names another arm to take changes from.
+
+    Raises:
+        InputError: the folder holds no study.
+    """
+    store = open_store(Path(folder) if "://" not in str(folder) else folder)  # type: ignore[arg-type]
+    meta = store.meta("")
+    if "plan" not in meta:
+        raise InputError(f"{str(folder)!r} holds a store without a plan: run trueline study run again on it.")
+    plan = meta["plan"]
+    states = {name.removeprefix("cell:"): v for name, v in meta.items() if name.startswith("cell:")}
+    verdicts = {
+        cell["key"]: [stored.verdict for stored in store.verdicts(cell["key"]).values()] for cell in plan["cells"]
+    }
+    baselines = {arm["label"]: baseline or arm["baseline"] for arm in plan["arms"]}
+    by_place = {_place(cell): cell["key"] for cell in plan["cells"]}
+    cells = [
+        _cell(
+            cell,
+            states.get(cell["key"], {}),
+            verdicts[cell["key"]],
+            _baseline_verdicts(cell, baselines, by_place, verdicts),
+            replicates,
+        )
+        for cell in plan["cells"]
+    ]
+    return StudyResults(
+        name=plan["spec"]["name"],
+        arms=_arms(plan, meta, store),
+        cells=_corrected(cells, plan["primary"]),
+        plan=plan,
+        versions=meta.get("versions", {}),
+        store=store,
+    )
+
+
+def _place(cell: Mapping[str, Any], arm: str | None = None) -> tuple[str, ...]:
+    parameters = json.dumps(cell["parameters"], sort_keys=True)
+    return (arm or cell["arm"], cell["measure"], parameters, cell["attack"])
+
+
+def _baseline_verdicts(
+    cell: Mapping[str, Any],
+    baselines: Mapping[str, str],
+    by_place: Mapping[tuple[str, ...], str],
+    verdicts: Mapping[str, list[Verdict]],
+) -> list[Verdict] | None:
+    baseline = baselines[cell["arm"]]
+    if baseline == cell["arm"]:
+        return None
+    key = by_place.get(_place(cell, baseline))
+    return verdicts.get(key) if key is not None else None
+
+
+def _cell(
+    cell: Mapping[str, Any],
+    state: Mapping[str, Any],
+    verdicts: list[Verdict],
+    before: list[Verdict] | None,
+    replicates: int,
+) -> CellResult:
+    cls = find("measure", cell["measure"])
+    counted = [v for v in verdicts if v.group != CONTROL]
+    reasons: dict[str, int] = {}
+    for verdict in counted:
+        if verdict.reason is not None:
+            reasons[verdict.reason] = reasons.get(verdict.reason, 0) + 1
+    metrics = _metrics(cls.metrics, verdicts, before, replicates) if verdicts else {}
+    return CellResult(
+        key=cell["key"],
+        arm=cell["arm"],
+        measure=cell["measure"],
+        title=cls.title,
+        component=cls.component,
+        paper=cls.paper,
+        caution=cls.caution,
+        attack=cell["attack"],
+        planned=cell["items"],
+        done=len(counted),
+        missing=sum(reasons.values()),
+        reasons=reasons,
+        reason=state.get("reason") or cell["reason"],
+        uninformative=state.get("uninformative"),
+        detectable=cell.get("detectable"),
+        metrics=metrics,
+        parameters=cell["parameters"],
+    )
+
+
+def _metrics(
+    metrics: Sequence[Metric], verdicts: list[Verdict], before: list[Verdict] | None, replicates: int
+) -> dict[str, MetricResult]:
+    results: dict[str, MetricResult] = {}
+    shared = _shared(before, verdicts) if before else None
+    for metric in metrics:
+        applicable = [v for v in verdicts if metric.applies(v.group) and (metric.groups or v.group != CONTROL)]
+        present = [v for v in applicable if v.reason is None]
+        if present and not _has_field(metric, present):
+            continue  # this run has no judge that gives the field (harm is judged only where a harm judge is)
+        results[metric.name] = MetricResult(
+            metric=metric,
+            estimate=estimate(metric, applicable, replicates=replicates),
+            change=_change(metric, shared, replicates) if shared else None,
+        )
+    return results
+
+
+def _has_field(metric: Metric, present: list[Verdict]) -> bool:
+    return metric.statistic is not None or any((metric.field or metric.name) in v.values for v in present)
+
+
+def _shared(before: list[Verdict], after: list[Verdict]) -> tuple[list[Verdict], list[Verdict]]:
+    """The verdicts of items examined in both arms (a half-finished study compares what both have)."""
+    first = {v.item: v for v in before}
+    second = {v.item: v for v in after}
+    both = sorted(first.keys() & second.keys())
+    return [first[i] for i in both], [second[i] for i in both]
+
+
+def _change(metric: Metric, pair: tuple[list[Verdict], list[Verdict]], replicates: int) -> Estimate | None:
+    before, after = (
+        [v for v in side if metric.applies(v.group) and (metric.groups or v.group != CONTROL)] for side in pair
+    )
+    return change(metric, before, after, replicates=replicates) if before else None
+
+
+def _corrected(cells: Sequence[CellResult], primary: Sequence[Mapping[str, Any]]) -> list[CellResult]:
+    """Holm over the primaries, Benjamini–Hochberg over everything else."""
+    named = {(p["arm"], p["measure"], p["attack"], p["metric"]) for p in primary}
+    places: dict[str, list[tuple[int, str]]] = {"primary": [], "exploratory": []}
+    for index, cell in enumerate(cells):
+        for name, result in cell.metrics.items():
+            if result.change is not None and result.change.p is not None:
+                family = "primary" if (cell.arm, cell.measure, cell.attack, name) in named else "exploratory"
+                places[family].append((index, name))
+    adjusted: dict[tuple[int, str], tuple[str, float]] = {}
+    for family, correct in (("primary", holm), ("exploratory", benjamini_hochberg)):
+        raw = [cells[i].metrics[name].change.p for i, name in places[family]]  # type: ignore[union-attr]
+        for place, p in zip(places[family], correct([p for p in raw if p is not None])):
+            adjusted[place] = (family, float(p))
+    corrected = []
+    for index, cell in enumerate(cells):
+        metrics = {}
+        for name, result in cell.metrics.items():
+            family, p_adjusted = adjusted.get((index, name), (result.family, None))
+            metrics[name] = replace(result, family=family, p_adjusted=p_adjusted)  # type: ignore[arg-type]
+        corrected.append(replace(cell, metrics=metrics))
+    return corrected
+
+
+def _arms(plan: Mapping[str, Any], meta: Mapping[str, Any], store: Store) -> list[ArmResult]:
+    seconds: dict[str, float] = {}
+    for cell in plan["cells"]:
+        seconds[cell["arm"]] = seconds.get(cell["arm"], 0.0) + float(meta.get(f"seconds:{cell['key']}", 0.0))
+    arms = []
+    for arm in plan["arms"]:
+        provenance = meta.get(f"arm:{arm['label']}", {})
+        usage = store.usage(provenance["fingerprint"]) if provenance else {}
+        arms.append(ArmResult(**arm, provenance=provenance, seconds=seconds.get(arm["label"], 0.0), **usage))
+    return arms

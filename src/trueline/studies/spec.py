@@ -1,0 +1,144 @@
+"""What a study file may say: targets, treatments at several strengths, attacks, measures, seeds, primaries."""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from trueline.core.errors import InputError
+from trueline.core.fingerprint import canonical
+
+MAX_PRIMARY = 10
+VARIABLE = re.compile(r"\$\{(\w+)\}")
+
+
+def _named(value: Any) -> Any:
+    return {"name": value} if isinstance(value, str) else value
+
+
+class Named(BaseModel):
+    """A catalogue name with parameters; on treatments a list-valued parameter is swept, one arm a value."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+    name: str
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Everything but the name."""
+        return dict(self.__pydantic_extra__ or {})
+
+    @property
+    def key(self) -> str:
+        """Name and parameters as one text."""
+        return canonical({"name": self.name, **self.parameters})
+
+
+NamedField = Annotated[Named, BeforeValidator(_named)]
+
+
+class Tariff(BaseModel):
+    """Price of an endpoint in US dollars a million tokens."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    input: float = Field(ge=0)
+    output: float = Field(ge=0)
+
+
+class TargetSpec(BaseModel):
+    """A model to study: ``testbed``, ``testbed:SIZE``, a folder or hub name, or ``openai:NAME@BASE_URL``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    model: str
+    label: str = ""
+    dtype: str = "auto"
+    device: str = "cpu"
+    quantize: str | None = None
+    system_prompt: str | None = None
+    tariff: Tariff | None = None
+
+    @property
+    def name(self) -> str:
+        """The label, or a short form of the model's name."""
+        return self.label or (self.model.rstrip("/").rsplit("/", 1)[-1] or self.model)
+
+
+TargetField = Annotated[
+    TargetSpec, BeforeValidator(lambda value: {"model": value} if isinstance(value, str) else value)
+]
+
+
+class Primary(BaseModel):
+    """One hypothesis named before the run; without ``arm`` it stands for every arm but the baseline."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    measure: str
+    metric: str
+    attack: str = "direct"
+    arm: str | None = None
+
+
+class StudySpec(BaseModel):
+    """A whole study. Unknown keys are refused, so that a misspelt option is never ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    name: str = "study"
+    targets: tuple[TargetField, ...] = Field(min_length=1)
+    treatments: tuple[NamedField, ...] = (Named(name="none"),)
+    measures: tuple[NamedField, ...] = Field(min_length=1)
+    attacks: tuple[NamedField, ...] = (Named(name="direct"),)
+    sizes: tuple[TargetField, ...] = ()
+    seeds: tuple[int, ...] = (0,)
+    limit: int | None = Field(default=None, ge=1)
+    limits: Mapping[str, int] = Field(default_factory=dict)
+    preferences: str | None = None
+    demonstrations: str | None = None
+    examples: int = Field(default=400, ge=1)
+    primary: tuple[Primary, ...] = Field(default=(), max_length=MAX_PRIMARY)
+    store: str | None = None
+
+    @model_validator(mode="after")
+    def _has_baseline(self) -> "StudySpec":
+        if all(t.name != "none" for t in self.treatments):
+            raise ValueError("treatments lack 'none', the baseline of every paired change; add it")
+        return self
+
+
+def parse_spec(value: Any, *, where: str = "study") -> StudySpec:
+    """Validate a mapping as a study; one sentence names the field and what is allowed."""
+    if not isinstance(value, Mapping):
+        raise InputError(f"{where} holds {type(value).__name__}, not a mapping of study fields.")
+    try:
+        return StudySpec.model_validate(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "study"
+        message = first["msg"].removeprefix("Value error, ")
+        known = "" if first["type"] != "extra_forbidden" else f" (known: {', '.join(StudySpec.model_fields)})"
+        raise InputError(f"{where}: {field}: {message}{known}.") from error
+
+
+def read_spec(path: Path) -> StudySpec:
+    """Read a study file (YAML); ``${NAME}`` is replaced by the environment variable of that name.
+
+    Raises:
+        InputError: unreadable, not YAML, a field that is not allowed, or a variable that is not set.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"cannot read the study file {str(path)!r}: {error.strerror}.") from error
+    unset = [name for name in VARIABLE.findall(text) if name not in os.environ]
+    if unset:
+        raise InputError(f"the study file {str(path)!r} needs the environment variable {unset[0]}; set it and run again.")
+    text = VARIABLE.sub(lambda match: os.environ[match[1]], text)
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" at line {mark.line + 1}" if mark else ""
+        raise InputError(f"the study file {str(path)!r} is not valid YAML{line}.") from error
+    return parse_spec(value, where=str(path))

@@ -1,0 +1,110 @@
+"""Subjects: a target with the items and judges that fit it (public data for real models, a world for the testbed)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from trueline.catalog import find, make
+from trueline.core.errors import InputError
+from trueline.core.measure import Measure
+from trueline.core.protocols import Target
+from trueline.core.verdicts import Item
+
+from .spec import Named, TargetSpec
+
+if TYPE_CHECKING:
+    from trueline.testbed.world import World
+
+TESTBED = "testbed"
+ENDPOINT = "openai:"
+RECORDED = "recorded:"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """A target, and the testbed world it learnt if it is a testbed model."""
+
+    target: Target
+    world: "World | None" = field(default=None, repr=False)
+
+    def measure(self, spec: Named) -> Measure:
+        """The measure with the user's parameters; on the testbed with the world's exact judges."""
+        parameters = dict(spec.parameters)
+        if self.world is not None:
+            from trueline.testbed.judges import exact_judges
+
+            accepted = getattr(find("measure", spec.name), "judges", ())
+            parameters = {**{k: v for k, v in exact_judges(self.world).items() if k in accepted}, **parameters}
+        measure: Measure = make("measure", spec.name, parameters)
+        return measure
+
+    def items(self, measure: Measure) -> Sequence[Item]:
+        """The measure's items for this subject."""
+        if self.world is None:
+            return measure.items()
+        from trueline.testbed.items import items
+
+        return items(self.world, measure.testbed)
+
+    def attack(self, spec: Named) -> Any:
+        """The attack with the user's parameters; on the testbed its templates speak the world's language."""
+        parameters = dict(spec.parameters)
+        if self.world is not None:
+            from trueline.testbed.items import attack_parameters
+
+            parameters = {**attack_parameters(spec.name), **parameters}
+        return make("attack", spec.name, parameters)
+
+    @cached_property
+    def reward(self) -> Any:
+        """The gold reward of the testbed, or None."""
+        if self.world is None:
+            return None
+        from trueline.testbed.gold import GoldReward
+
+        return GoldReward(self.world)
+
+
+def load_subject(spec: TargetSpec) -> Subject:
+    """Load what a target specification names.
+
+    Raises:
+        InputError: the folder, hub name or address cannot be used.
+    """
+    if spec.model == TESTBED or spec.model.startswith(TESTBED + ":"):
+        return _testbed(spec)
+    if spec.model.startswith(ENDPOINT):
+        from trueline.models.endpoint import EndpointTarget
+
+        return Subject(target=EndpointTarget.from_spec(spec.model, system_prompt=spec.system_prompt))
+    if spec.model.startswith(RECORDED):
+        from trueline.models.recorded import xstest_recorded
+
+        known = xstest_recorded()
+        name = spec.model.removeprefix(RECORDED)
+        if name not in known:
+            raise InputError(f"unknown recorded model {name!r}: {', '.join(sorted(known))}.")
+        return Subject(target=known[name])
+    from trueline.models.local import LocalTarget
+
+    return Subject(target=LocalTarget.from_pretrained(spec.model, **_local_options(spec)))
+
+
+def _local_options(spec: TargetSpec) -> Mapping[str, Any]:
+    options: dict[str, Any] = {"dtype": spec.dtype, "device": spec.device, "system_prompt": spec.system_prompt}
+    if spec.quantize is not None:
+        options["quantization"] = spec.quantize
+    return options
+
+
+def _testbed(spec: TargetSpec) -> Subject:
+    from trueline.models.local import LocalTarget
+    from trueline.testbed import embedded
+
+    size = spec.model.partition(":")[2] or embedded.DEFAULT_SIZE
+    folder = embedded.folder(size)
+    return Subject(
+        target=LocalTarget.from_pretrained(str(folder), **{**_local_options(spec), "dtype": "float32"}),
+        world=embedded.world(),
+    )

@@ -1,0 +1,60 @@
+"""Applying an arm's treatment: training data and reward are found, the treated target comes out."""
+
+from pathlib import Path
+from typing import Any
+
+from trueline.catalog import make
+from trueline.core.protocols import Resources, Target, Treatment
+
+from .arms import Arm
+from .plan import lacking
+from .progress import Progress
+from .spec import StudySpec
+from .subjects import Subject
+
+TRAINED_MODELS = "models"
+
+
+def apply_treatment(arm: Arm, subject: Subject, spec: StudySpec, out: Path, progress: Progress) -> Target | str:
+    """The treated target, or why this treatment cannot be applied to this target."""
+    treatment: Treatment = make("treatment", arm.treatment, arm.parameters)
+    reason = lacking(treatment.needs, subject.target.capabilities)
+    if reason is not None:
+        return f"treatment {arm.treatment}: {reason}"
+    wanted = set(getattr(treatment, "resources", ()))
+    with progress.bar(arm.label, 1) as bar:
+        resources = Resources(
+            workdir=out / TRAINED_MODELS,
+            preferences=_preferences(spec, subject, arm.seed) if "preferences" in wanted else None,
+            demonstrations=_demonstrations(spec, subject, arm.seed) if "demonstrations" in wanted else None,
+            reward=subject.reward if "reward" in wanted else None,
+            seed=arm.seed,
+            progress=bar.update,
+        )
+        return treatment.apply(subject.target, resources)
+
+
+def _preferences(spec: StudySpec, subject: Subject, seed: int) -> Any:
+    if spec.preferences is not None:
+        from trueline.data.preferences import read_preferences
+
+        return read_preferences(Path(spec.preferences))[: spec.examples]
+    if subject.world is not None:
+        from trueline.testbed.annotators import Annotator, preference_pairs
+
+        return preference_pairs(subject.world, spec.examples, Annotator(), seed)
+    return None
+
+
+def _demonstrations(spec: StudySpec, subject: Subject, seed: int) -> Any:
+    from trueline.data.preferences import as_demonstrations, read_demonstrations, read_preferences
+
+    if spec.demonstrations is not None:
+        return read_demonstrations(Path(spec.demonstrations))[: spec.examples]
+    if subject.world is not None:
+        from trueline.testbed.annotators import demonstrations
+
+        return demonstrations(subject.world, spec.examples, seed)
+    if spec.preferences is not None:
+        return as_demonstrations(read_preferences(Path(spec.preferences))[: spec.examples])
+    return None

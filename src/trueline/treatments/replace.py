@@ -1,0 +1,39 @@
+"""Replace the model by another one, such as its own fine-tune: what `trueline diff` compares."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from trueline.core.fingerprint import fingerprint
+from trueline.core.protocols import Capability, Resources, Target
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replace:
+    """Answers come from ``model`` (a folder, hub name or ``openai:NAME@BASE_URL``) instead of the target."""
+
+    model: str
+    dtype: str = "auto"
+    device: str = "cpu"
+    name: ClassVar[str] = "replace"
+    needs: ClassVar[frozenset[Capability]] = frozenset()
+    resources: ClassVar[tuple[str, ...]] = ()
+
+    def fingerprint(self) -> str:
+        """Digest of the settings; the replacing target's own fingerprint covers its weights."""
+        return fingerprint({"treatment": self.name, "model": self.model, "dtype": self.dtype})
+
+    def apply(self, target: Target, resources: Resources) -> Target:
+        """The other model, under the effective system prompt of the first."""
+        description: Mapping[str, object] = target.describe()
+        prompt = description.get("system_prompt")
+        system_prompt = prompt if isinstance(prompt, str) else None
+        if self.model.startswith("openai:"):
+            from trueline.models.endpoint import EndpointTarget
+
+            return EndpointTarget.from_spec(self.model, system_prompt=system_prompt)
+        from trueline.models.local import LocalTarget
+
+        return LocalTarget.from_pretrained(
+            self.model, dtype=self.dtype, device=self.device, system_prompt=system_prompt
+        )
