@@ -7,7 +7,6 @@ import typer
 
 from .options import Device, Dtype, Model, Out, Seed
 
-
 def align(
     model: Model,
     method: Annotated[str, typer.Option("--method", help="sft or dpo.")],
@@ -18,7 +17,7 @@ def align(
     learning_rate: Annotated[float | None, typer.Option("--learning-rate")] = None,
     batch_size: Annotated[int | None, typer.Option("--batch-size", min=1)] = None,
     lora: Annotated[bool, typer.Option("--lora", help="Train low-rank adapters instead of all weights.")] = False,
-    resume: Annotated[bool, typer.Option("--resume/--fresh", help="Continue an interrupted run of the same settings.")] = True,
+
     seed: Seed = 0,
     dtype: Dtype = "auto",
     device: Device = "cpu",
@@ -35,5 +34,5 @@ def align(
     chosen = {"epochs": epochs, "beta": beta, "learning_rate": learning_rate, "batch_size": batch_size, "lora": lora or None}
     parameters = {name: value for name, value in chosen.items() if value is not None}
     spec = TargetSpec(model=model, dtype=dtype, device=device)
-    folder = align_model(spec, method, parameters, data, out, seed=seed, resume=resume, progress=Bars())
+    folder = align_model(spec, method, parameters, data, out, seed=seed, progress=Bars())
     typer.echo(str(folder.resolve()))

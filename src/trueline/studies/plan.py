@@ -110,6 +110,10 @@ class Plan:
                 }
                 for cell in self.cells
             ],
+            "data": {
+                f"{target.name}: {key}": {"digest": fingerprint(items), "items": len(items)}
+                for (target, key), items in self._items.items()
+            },
             "primary": primaries,
             "hash": fingerprint(primaries),
         }
@@ -129,6 +133,7 @@ def make_plan(spec: StudySpec) -> Plan:
         InputError: an unknown name, a parameter that is not taken, missing data, too many primaries.
     """
     arms = tuple(expand(spec))
+    primary = _primaries(spec, arms)
     subjects = {target: load_subject(target) for target in dict.fromkeys(arm.target for arm in arms)}
     items: dict[tuple[TargetSpec, str], list[Item]] = {}
     measures: dict[tuple[TargetSpec, str], Measure] = {}
@@ -149,7 +154,7 @@ def make_plan(spec: StudySpec) -> Plan:
         spec=spec,
         arms=arms,
         cells=cells,
-        primary=_primaries(spec, arms),
+        primary=primary,
         subjects=subjects,
         _items=items,
         _measures=measures,

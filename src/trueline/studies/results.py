@@ -100,9 +100,9 @@ class CellResult:
 
     @property
     def headline(self) -> MetricResult | None:
-        """The metric that a summary shows."""
+        """The metric that a summary shows: the last marked one (harm where a harm judge is given, else non-refusal)."""
         marked = [m for m in self.metrics.values() if m.metric.headline]
-        return (marked or [*self.metrics.values()] or [None])[0]
+        return next(iter(reversed(marked or [*self.metrics.values()][:1])), None)
 
 
 @dataclass(frozen=True, kw_only=True)

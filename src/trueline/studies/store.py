@@ -114,8 +114,16 @@ class Store:
         self._flushed = monotonic()
         with self._errors("open"):
             if not read_only:
-                _metadata.create_all(self._engine)
+                self._create_tables()
             self._check_version(read_only)
+
+    def _create_tables(self) -> None:
+        # IF NOT EXISTS rather than create_all's look-then-create: two processes may open one store at once.
+        with self._engine.begin() as connection:
+            for table in _metadata.sorted_tables:
+                connection.execute(sa.schema.CreateTable(table, if_not_exists=True))
+                for index in table.indexes:
+                    connection.execute(sa.schema.CreateIndex(index, if_not_exists=True))
 
     def _check_version(self, read_only: bool) -> None:
         with self._engine.begin() as connection:

@@ -1,0 +1,1 @@
+"""Training: pure objectives, one loop that is never subclassed, batches, reference scores and checkpoints."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from ..errors import InputError
+from trueline.core.errors import InputError
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.intp]
@@ -34,7 +34,7 @@ def check_level(level: float) -> None:
 
 
 def encode(clusters: Clusters | None, n: int) -> tuple[Codes, int]:
-    """Codes in order of first appearance, and their number; None makes each of ``n`` items its own cluster."""
+    """Codes in order of first appearance, and their number; None: each of ``n`` items is its own cluster."""
     if clusters is None:
         return np.arange(n, dtype=np.intp), n
     if len(clusters) != n:
@@ -46,7 +46,8 @@ def encode(clusters: Clusters | None, n: int) -> tuple[Codes, int]:
 
 def cluster_sums(values: Floats, codes: Codes, count: int) -> Floats:
     """Σ of the values of each cluster, shape [K]."""
-    return np.bincount(codes, weights=values, minlength=count)
+    sums: Floats = np.bincount(codes, weights=values, minlength=count).astype(np.float64, copy=False)
+    return sums
 
 
 def normal_quantile(level: float) -> float:

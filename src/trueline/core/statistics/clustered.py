@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..errors import InputError
+from trueline.core.errors import InputError
+
 from .arrays import Clusters, Codes, Floats, cluster_sums, encode, floats, normal_quantile, t_quantile
 
 
@@ -68,9 +69,10 @@ def effective_n(values: ArrayLike, clusters: Clusters) -> float:
 def tail_df(residuals: Floats) -> float:
     """Degrees of freedom of a clustered variance whose cluster sums may have heavy tails.
 
-    A chi-square on ν degrees of freedom has relative variance 2/ν, a variance estimated from K sums of kurtosis
-    κ has (κ − 1)/K; matching them (Satterthwaite 1946) gives ν = 2K/(κ − 1), kept within [2, K − 1]. With few
-    clusters and low rates, plain K − 1 covers 86–91 % where this covers 92–96 % (benchmarks/coverage.py).
+    A chi-square on ν degrees of freedom has relative variance 2/ν, a variance estimated from K sums of
+    kurtosis κ has (κ − 1)/K; matching them (Satterthwaite 1946) gives ν = 2K/(κ − 1), kept within [2, K − 1].
+    With few clusters and low rates, plain K − 1 covers 86–91 % where this covers 92–96 %
+    (benchmarks/coverage.py).
     """
     count = len(residuals)
     squares = residuals**2
@@ -82,12 +84,29 @@ def tail_df(residuals: Floats) -> float:
     return float(min(max(df, 2.0), max(count - 1, 1)))
 
 
+def safe_clustered_mean(values: Floats, codes: Codes, count: int, level: float = 0.95) -> MeanEstimate:
+    """:func:`clustered_mean` made safe for few clusters and heavy tails; what estimates and changes use.
+
+    The standard error takes the factor √(K/(K − 1)), which makes it sd/√n where every item is its own
+    cluster, and t has :func:`tail_df` degrees of freedom, at most K − 1.
+    """
+    mean = float(values.mean())
+    residuals = cluster_sums(values - mean, codes, count)
+    se = float(np.sqrt(residuals @ residuals * count / (count - 1))) / len(values)
+    df = tail_df(residuals)
+    half = t_quantile(level, df) * se
+    return MeanEstimate(
+        value=mean, se=se, low=mean - half, high=mean + half, df=df, n=len(values), clusters=count
+    )
+
+
 def safe_effective_n(values: Floats, codes: Codes, count: int, level: float = 0.95) -> float:
     """The effective n to hand to an interval for proportions: n / design effect, made safe for few clusters.
 
     The design effect takes the factor K/(K − 1) and is at least 1 (chance alone makes it smaller), and the
     effective n is multiplied by (z/t)², t on :func:`tail_df`, so that Wilson's z acts as t (Korn and Graubard
-    1998). Where all values are equal, dependence cannot be estimated: Kish's n²/Σm_c², its least, is returned.
+    1998). Where all values are equal, dependence cannot be estimated: Kish's n²/Σm_c², its least, is
+    returned.
     """
     n = len(values)
     centred = values - values.mean()

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from ..errors import InputError
+from trueline.core.errors import InputError
+
 from .arrays import check_level, normal_quantile
 
 # Below so many successes or failures Wilson's lower end is too high: at n = 100 and a rate of 1 % it covers
@@ -65,7 +66,7 @@ def clopper_pearson(successes: float, n: float, level: float = 0.95) -> Interval
 
 
 def proportion_interval(successes: float, n: float, *, rare: bool = False, level: float = 0.95) -> Interval:
-    """Wilson's interval, or the exact one for rare events and where successes or failures are fewer than five."""
+    """Wilson's interval; the exact one if ``rare`` or with fewer than five successes or failures."""
     few = min(successes, n - successes) < FEW
     return clopper_pearson(successes, n, level) if rare or few else wilson(successes, n, level)
 
@@ -83,5 +84,7 @@ def degenerate_interval(
         raise InputError(f"value {value!r} lies outside its bounds [{low}, {high}].")
     share = clopper_pearson(0, n, level).high
     return Interval(
-        low=value - share * (value - low), high=value + share * (high - value), name="all equal (Clopper–Pearson)"
+        low=value - share * (value - low),
+        high=value + share * (high - value),
+        name="all equal (Clopper–Pearson)",
     )

@@ -23,7 +23,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from ..errors import InputError
+from trueline.core.errors import InputError
+
 from .arrays import Clusters, Codes, Floats, check_level, encode, t_quantile, t_two_sided_p
 
 Statistic = Callable[[Mapping[str, Floats], Floats], float]
@@ -37,8 +38,8 @@ class Resampled:
     """A statistic with its resampling interval.
 
     ``low``/``high`` are infinite where undefined replicates leave an end open, and both NaN where resampling
-    shows no variation at all (the data cannot bound the value). ``undefined`` of ``replicates`` were NaN; each
-    counts as −∞ for the low end and as +∞ for the high end. ``p`` tests the value 0 (two-sided).
+    shows no variation at all (the data cannot bound the value). ``undefined`` of ``replicates`` were NaN;
+    each counts as −∞ for the low end and as +∞ for the high end. ``p`` tests the value 0 (two-sided).
     """
 
     value: float
@@ -53,7 +54,7 @@ class Resampled:
 
 
 def cluster_weights(codes: Codes, count: int, *, replicates: int, seed: int) -> Iterator[Floats]:
-    """Blocks [r, n] of item weights of mean about 1, ``replicates`` rows in all; the block size changes nothing."""
+    """Blocks [r, n] of item weights, ``replicates`` rows in all; the size of a block changes nothing."""
     rng = np.random.default_rng(seed)
     rows = max(1, BLOCK // max(len(codes), 1))
     own = len(codes) == count and bool(np.array_equal(codes, np.arange(count)))
@@ -74,8 +75,8 @@ def resample(
 ) -> Resampled:
     """``statistic(columns, weights)`` at equal weights, with its interval over cluster weights.
 
-    ``columns`` are named arrays [n]. The statistic must not depend on the scale of the weights and answers NaN
-    where it is undefined. Raises InputError for columns of unequal length or fewer than two clusters.
+    ``columns`` are named arrays [n]. The statistic must not depend on the scale of the weights and answers
+    NaN where it is undefined. Raises InputError for columns of unequal length or fewer than two clusters.
     """
     n = _length(columns)
     codes, count = _codes(clusters, n, replicates, level)
@@ -102,7 +103,7 @@ def resample_change(
     """statistic(after) − statistic(before) over the same items; a replicate weighs both arms the same."""
     n = _length(before)
     if _length(after) != n:
-        raise InputError(f"{n} items before and {_length(after)} after; a paired change needs the same items.")
+        raise InputError(f"{n} items before and {_length(after)} after; pair them item by item.")
     codes, count = _codes(clusters, n, replicates, level)
     with np.errstate(invalid="ignore", divide="ignore"):
         value = float(statistic(after, np.ones(n))) - float(statistic(before, np.ones(n)))
@@ -142,7 +143,8 @@ def summarise_replicates(value: float, draws: Floats, clusters: int, *, level: f
             min(low, 2 * value - high - max(extra, 0.0)),
             max(high, 2 * value - low - min(extra, 0.0)),
         )
-        mirrored = -_score(defined, 2 * value - extra)
+        added = max(extra, 0.0) if position < 0 else min(extra, 0.0)
+        mirrored = -_score(defined, 2 * value - added)
         position = min(position, mirrored, key=abs) if position * mirrored > 0 else 0.0
     return Resampled(
         value=value, low=low, high=high, se=float(defined.std()) * stretch,
@@ -161,7 +163,7 @@ def _length(columns: Mapping[str, Floats]) -> int:
 def _codes(clusters: Clusters | None, n: int, replicates: int, level: float) -> tuple[Codes, int]:
     check_level(level)
     if replicates < 100:
-        raise InputError(f"{replicates} replicates cannot give an interval; ask for at least 100 (1000 is usual).")
+        raise InputError(f"{replicates} replicates give no interval; ask for at least 100 (1000 is usual).")
     codes, count = encode(clusters, n)
     if count < 2:
         raise InputError(f"resampling needs at least two clusters, not {count}.")

@@ -1,0 +1,212 @@
+"""Preference pairs and demonstrations from a user's file, strictly: a bad row is an error with its line.
+
+A file is .jsonl, .json (an array) or .csv, each also with .gz. A row holds, under the field's usual names:
+
+- ``prompt`` (a text or a list of messages), ``chosen`` and ``rejected`` (each a text, a message, or a list of
+  messages that is the answer alone or the whole conversation);
+- no ``prompt``, and in ``chosen`` and ``rejected`` the whole conversations, equal but for the last message;
+- ``conversations`` with ``chosen`` and ``rejected`` (messages as ``{"from": "human", "value": ...}``);
+- for demonstrations, ``prompt`` with ``answer``, ``completion``, ``response`` or ``output``, or ``messages``
+  or ``conversations`` that end with the assistant's answer.
+
+Every other field of a row is kept in ``meta``.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from trueline.core.errors import InputError
+from trueline.core.messages import Conversation, Message, Role, user
+
+from .rows import NumberedRow, guess_format, read_rows
+from .sources import source_sha256
+
+ANSWER_FIELDS = ("answer", "completion", "response", "output")
+CONVERSATION_FIELDS = ("conversations", "messages")
+ROLES: Mapping[str, Role] = {
+    "system": "system",
+    "user": "user",
+    "human": "user",
+    "assistant": "assistant",
+    "gpt": "assistant",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreferencePair:
+    """Two answers to one prompt, the first preferred."""
+
+    prompt: Conversation
+    chosen: str
+    rejected: str
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demonstration:
+    """A prompt with the answer to be imitated."""
+
+    prompt: Conversation
+    answer: str
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded(Generic[T]):
+    """What a file gave: ``rows``, the counts of what was ``dropped`` by reason, and the content's sha256."""
+
+    rows: tuple[T, ...]
+    dropped: Mapping[str, int]
+    sha256: str
+
+
+class _BadRow(Exception):
+    """A row that cannot be used; the text is the reason."""
+
+
+def load_preferences(path: Path | str, *, drop_bad: bool = False) -> Loaded[PreferencePair]:
+    """The pairs of a file.
+
+    Rows with a missing side, an empty answer or prompt, or identical answers raise InputError naming the
+    file, the first such line and their number; with ``drop_bad`` they are left out and counted instead.
+    """
+    return _load(Path(path), _pair, drop_bad)
+
+
+def load_demonstrations(path: Path | str, *, drop_bad: bool = False) -> Loaded[Demonstration]:
+    """The demonstrations of a file; bad rows as in :func:`load_preferences`."""
+    return _load(Path(path), _demonstration, drop_bad)
+
+
+def read_preferences(path: Path | str, *, drop_bad: bool = False) -> tuple[PreferencePair, ...]:
+    """The pairs of :func:`load_preferences` alone."""
+    return load_preferences(path, drop_bad=drop_bad).rows
+
+
+def read_demonstrations(path: Path | str, *, drop_bad: bool = False) -> tuple[Demonstration, ...]:
+    """The demonstrations of :func:`load_demonstrations` alone."""
+    return load_demonstrations(path, drop_bad=drop_bad).rows
+
+
+def as_demonstrations(pairs: Iterable[PreferencePair]) -> tuple[Demonstration, ...]:
+    """The chosen answers, to be imitated."""
+    return tuple(Demonstration(prompt=p.prompt, answer=p.chosen, meta=p.meta) for p in pairs)
+
+
+def _load(path: Path, parse: Callable[[dict[str, Any]], T], drop_bad: bool) -> Loaded[T]:
+    rows: list[T] = []
+    bad: list[tuple[int, str]] = []
+    numbered: list[NumberedRow] = read_rows(path, guess_format(path))
+    for line, row in numbered:
+        try:
+            rows.append(parse(row))
+        except _BadRow as fault:
+            bad.append((line, str(fault)))
+    if bad and not drop_bad:
+        line, reason = bad[0]
+        raise InputError(
+            f"{path}, line {line}: {reason} ({len(bad)} of {len(numbered)} rows cannot be used); "
+            "mend the file, or say that such rows are to be dropped."
+        )
+    if not rows:
+        found = f"none of its {len(numbered)} rows can be used ({bad[0][1]})" if bad else "it is empty"
+        raise InputError(f"{path} holds no data: {found}.")
+    dropped = dict(Counter(reason for _, reason in bad))
+    return Loaded(rows=tuple(rows), dropped=dropped, sha256=source_sha256(path))
+
+
+def _pair(row: dict[str, Any]) -> PreferencePair:
+    for side in ("chosen", "rejected"):
+        if row.get(side) is None:
+            raise _BadRow(f"no {side!r} answer")
+    used = {"chosen", "rejected"}
+    given = next((name for name in ("prompt", *CONVERSATION_FIELDS) if row.get(name)), None)
+    if given is None:
+        prompt, chosen, rejected = _implicit(row["chosen"], row["rejected"])
+    else:
+        used.add(given)
+        prompt = _conversation(row[given])
+        chosen, rejected = _answer(row["chosen"], prompt), _answer(row["rejected"], prompt)
+    _check_prompt(prompt)
+    for side, text in (("chosen", chosen), ("rejected", rejected)):
+        if not text.strip():
+            raise _BadRow(f"the {side!r} answer is empty")
+    if chosen.strip() == rejected.strip():
+        raise _BadRow("the two answers are identical")
+    return PreferencePair(prompt=prompt, chosen=chosen, rejected=rejected, meta=_rest(row, used))
+
+
+def _demonstration(row: dict[str, Any]) -> Demonstration:
+    named = next((name for name in ANSWER_FIELDS if row.get(name) is not None), None)
+    if named is not None and row.get("prompt"):
+        prompt, used = _conversation(row["prompt"]), {"prompt", named}
+        answer = _answer(row[named], prompt)
+    else:
+        whole = next((name for name in CONVERSATION_FIELDS if row.get(name)), None)
+        if whole is None:
+            names = ", ".join(map(repr, ANSWER_FIELDS))
+            raise _BadRow(f"no 'prompt' with one of {names}, and no 'messages'")
+        messages, used = _conversation(row[whole]), {whole}
+        if messages[-1].role != "assistant":
+            raise _BadRow("the conversation does not end with the assistant's answer")
+        prompt, answer = messages[:-1], messages[-1].content
+    _check_prompt(prompt)
+    if not answer.strip():
+        raise _BadRow("the answer is empty")
+    return Demonstration(prompt=prompt, answer=answer, meta=_rest(row, used))
+
+
+def _implicit(chosen: Any, rejected: Any) -> tuple[Conversation, str, str]:
+    if not isinstance(chosen, list) or not isinstance(rejected, list):
+        raise _BadRow("no 'prompt', and 'chosen' and 'rejected' are not whole conversations")
+    a, b = _conversation(chosen), _conversation(rejected)
+    if a[:-1] != b[:-1] or {a[-1].role, b[-1].role} != {"assistant"}:
+        raise _BadRow("'chosen' and 'rejected' must be equal but for the assistant's last message")
+    return a[:-1], a[-1].content, b[-1].content
+
+
+def _conversation(value: Any) -> Conversation:
+    if isinstance(value, str):
+        return (user(value),)
+    if not isinstance(value, list) or not value:
+        raise _BadRow("the prompt is neither a text nor a list of messages")
+    return tuple(_message(entry) for entry in value)
+
+
+def _message(entry: Any) -> Message:
+    if not isinstance(entry, dict):
+        raise _BadRow("a message is not an object with 'role' and 'content'")
+    role, content = entry.get("role", entry.get("from")), entry.get("content", entry.get("value"))
+    if not isinstance(role, str) or role not in ROLES:
+        raise _BadRow(f"unknown role {role!r}; allowed are {', '.join(ROLES)}")
+    if not isinstance(content, str):
+        raise _BadRow("a message's content is not a text")
+    return Message(role=ROLES[role], content=content)
+
+
+def _answer(value: Any, prompt: Conversation) -> str:
+    if isinstance(value, str):
+        return value
+    messages = _conversation([value] if isinstance(value, dict) else value)
+    if messages[: len(prompt)] == prompt:
+        messages = messages[len(prompt) :]
+    if len(messages) != 1 or messages[0].role != "assistant":
+        raise _BadRow("an answer must be one assistant message after the prompt")
+    return messages[0].content
+
+
+def _check_prompt(prompt: Conversation) -> None:
+    if not any(m.content.strip() for m in prompt):
+        raise _BadRow("the prompt is empty")
+    if prompt[-1].role != "user":
+        raise _BadRow("the prompt does not end with a user message")
+
+
+def _rest(row: dict[str, Any], used: set[str]) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if key not in used}

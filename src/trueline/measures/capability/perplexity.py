@@ -1,0 +1,118 @@
+"""Perplexity on held-out text."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+import numpy as np
+
+from trueline.core.measure import Component, Floats, Measure, Metric
+from trueline.core.protocols import Capability, Target
+from trueline.core.verdicts import Item, Verdict
+from trueline.data.loaders import load_json
+from trueline.measures.choices import NOT_FINITE
+
+CONTEXT_WORDS = 16
+PASSAGE_WORDS = 200
+FEWEST_WORDS = 60
+
+
+def _total(columns: Mapping[str, Floats], name: str, weights: Floats) -> float:
+    return float(weights @ np.nan_to_num(columns[name]))
+
+
+def perplexity(columns: Mapping[str, Floats], weights: Floats) -> float:
+    """exp(Σ nll / Σ tokens); NaN without tokens."""
+    tokens = _total(columns, "tokens", weights)
+    return math.exp(_total(columns, "nll", weights) / tokens) if tokens > 0 else math.nan
+
+
+def bits_per_byte(columns: Mapping[str, Floats], weights: Floats) -> float:
+    """Σ nll / (ln 2 · Σ bytes); NaN without bytes."""
+    size = _total(columns, "bytes", weights)
+    return _total(columns, "nll", weights) / (math.log(2) * size) if size > 0 else math.nan
+
+
+class Perplexity(Measure):
+    """Perplexity of running text (definition as in Jelinek et al. 1977; bits per byte as in arXiv 2101.00027).
+
+    With nll = −Σ log p(token | what came before): perplexity = exp(Σ nll/Σ tokens) and bits per byte = Σ
+    nll/(ln 2 · Σ UTF-8 bytes), sums over all passages. The first words of a passage are context and not
+    scored, for targets differ in how they begin a text.
+
+    Data: ``bold`` (CC BY-SA 4.0), its Wikipedia passages on professions: those of 60 words or more, the first
+    16 words as context and then up to 200 words in all (one passage an article). Example: 'A metalsmith or
+    simply smith is a craftsperson fashioning useful items out of various metals. The term, ...'
+    """
+
+    name: ClassVar[str] = "perplexity"
+    title: ClassVar[str] = "Perplexity of encyclopedic text"
+    component: ClassVar[Component] = "capability"
+    paper: ClassVar[str] = "2101.00027"
+    data: ClassVar[str] = "bold"
+    caution: ClassVar[str] = (
+        "Wikipedia is in nearly every training set, so for a public model this is seen text: compare a model "
+        "with its own treated forms. Perplexity a token compares only within one tokenizer; bits per byte "
+        "compare across."
+    )
+    needs: ClassVar[frozenset[Capability]] = frozenset({Capability.SCORE, Capability.RAW_TEXT})
+    testbed: ClassVar[str | None] = "text"
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        Metric(
+            name="bits_per_byte",
+            definition="negative log2-likelihood of the text, for each UTF-8 byte",
+            kind="statistic",
+            statistic=bits_per_byte,
+            bounds=(0.0, 8.0),
+            headline=True,
+        ),
+        Metric(
+            name="perplexity",
+            definition="exponential of the mean negative log-likelihood a token",
+            kind="statistic",
+            statistic=perplexity,
+            bounds=(1.0, math.inf),
+        ),
+    )
+
+    def items(self) -> Sequence[Item]:
+        """One item an article: ``prompt`` is the context, the single option is the text to score."""
+        articles = load_json("bold", "wikipedia/profession_wiki.json")
+        items: list[Item] = []
+        for field, titles in articles.items():
+            for title, sentences in titles.items():
+                words = " ".join(sentences).split()
+                if len(words) >= FEWEST_WORDS:
+                    items.append(
+                        Item(
+                            id=f"perplexity/{field}/{title}",
+                            prompt=" ".join(words[:CONTEXT_WORDS]),
+                            options=(" " + " ".join(words[CONTEXT_WORDS:PASSAGE_WORDS]),),
+                        )
+                    )
+        return items
+
+    async def examine(self, item: Item, target: Target) -> Verdict:
+        """Score the text after its context; an item without options is its own text, its first word the
+        context."""
+        prompt, text = (item.prompt, item.options[0]) if item.options else _split(str(item.prompt))
+        if not text:
+            return Verdict.missing(item, "the text is a single word: nothing follows the context")
+        (score,) = await target.score(prompt, (text,))
+        if not math.isfinite(score.logprob):
+            return Verdict.missing(item, NOT_FINITE)
+        return Verdict.of(item, nll=-score.logprob, tokens=score.tokens, bytes=len(text.encode()))
+
+    def check(self, verdicts: Sequence[Verdict]) -> str | None:
+        """Uninformative when the text costs more than spelling its bytes at random: 8 bits each."""
+        nll = sum(v.values["nll"] for v in verdicts if v.values)
+        size = sum(v.values["bytes"] for v in verdicts if v.values)
+        if size == 0 or nll / (math.log(2) * size) < 8:
+            return None
+        return "uninformative: the text costs the model 8 bits a byte or more, as random bytes would"
+
+
+def _split(text: str) -> tuple[str, str]:
+    word = text.split(maxsplit=1)[0] if text.split() else text
+    end = text.index(word) + len(word)
+    return text[:end], text[end:].rstrip()

@@ -1,0 +1,172 @@
+"""From hidden states to what is read: the language-model head on chunks of positions, in fp32 or better.
+
+A vocabulary of 256 k over a row of 8 k tokens would be 8 GB in fp32, so logits exist for a chunk at a time.
+Under gradients the chunk is computed again in the backward pass: for log-probabilities over a plain linear
+head by :class:`_LogProbability` (which also adds up the weight gradient in place), otherwise by
+checkpointing.
+
+Shapes: P positions, D hidden units, V vocabulary.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
+
+from .readers import Reader, log_probability
+
+# Logits held at once, in elements: 8 MB in fp32 stays near a CPU's cache (larger and smaller chunks were
+# slower there); an accelerator wants larger products.
+CPU_CHUNK, DEVICE_CHUNK = 2**21, 2**26
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogitScaling:
+    """What a model does to its head's output: multiplied by ``scale``, then capped to ±``cap`` by a tanh."""
+
+    scale: float = 1.0
+    cap: float | None = None
+
+    def __call__(self, logits: Tensor) -> Tensor:
+        if self.scale != 1.0:
+            logits = logits * self.scale
+        return logits if self.cap is None else torch.tanh(logits / self.cap) * self.cap
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """Hidden states [P, D] to the model's own logits [P, V], at least fp32."""
+
+    module: nn.Module
+    scaling: LogitScaling
+    vocabulary: int
+
+    def __call__(self, hidden: Tensor) -> Tensor:
+        return self.scaling(at_least_fp32(self.module(hidden)))
+
+    def chunk(self, device: torch.device) -> int:
+        """Positions whose logits are held at once."""
+        return max(1, (CPU_CHUNK if device.type == "cpu" else DEVICE_CHUNK) // self.vocabulary)
+
+
+def at_least_fp32(values: Tensor) -> Tensor:
+    """fp16 and bf16 become fp32; fp32 and fp64 stay."""
+    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
+
+
+def in_chunks(function: Callable[..., Any], *tensors: Tensor, chunk: int) -> Any:
+    """``function`` over chunks of the first dimension of ``tensors``, joined; recomputed in the backward
+    pass.
+
+    ``function`` returns a tensor with that first dimension, or a (nested, named) tuple of such tensors.
+    """
+    parts = []
+    for group in zip(*(torch.split(tensor, chunk) for tensor in tensors)):
+        if torch.is_grad_enabled():
+            parts.append(checkpoint(function, *group, use_reentrant=False, preserve_rng_state=False))
+        else:
+            parts.append(function(*group))
+    return _join(parts)
+
+
+def read_hidden(head: Head, hidden: Tensor, targets: Tensor, readers: Sequence[Reader]) -> tuple[Any, ...]:
+    """What each reader says of hidden states [P, D] and targets [P]; all share one computation of the
+    logits."""
+    chunk = head.chunk(hidden.device)
+    if len(readers) == 1 and readers[0] is log_probability and _is_plain_linear(head.module):
+        weight, bias = head.module.weight, head.module.bias
+        fused: Callable[..., Tensor] = _LogProbability.apply
+        return (fused(hidden, weight, bias, targets, head.scaling, chunk),)
+
+    def read(states: Tensor, wanted: Tensor) -> tuple[Any, ...]:
+        logits = head(states)
+        return tuple(reader(logits, wanted) for reader in readers)
+
+    result: tuple[Any, ...] = in_chunks(read, hidden, targets, chunk=chunk)
+    return result
+
+
+def _join(parts: list[Any]) -> Any:
+    first = parts[0]
+    if isinstance(first, Tensor):
+        return torch.cat(parts) if len(parts) > 1 else first
+    joined = [_join(list(column)) for column in zip(*parts)]
+    return type(first)(*joined) if hasattr(first, "_fields") else tuple(joined)
+
+
+class _LogProbability(torch.autograd.Function):
+    """log p(target) over a linear head, chunk by chunk; the backward pass computes each chunk again.
+
+    With z = s W h, y = c tanh(z / c) and p = softmax(y): d log p_t / dy = onehot(t) - p.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        hidden: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        targets: Tensor,
+        scaling: LogitScaling,
+        chunk: int,
+    ) -> Tensor:
+        # Under autocast a weight is cast once here, not once a chunk.
+        dtype = _compute_dtype(weight)
+        hidden, weight = hidden.to(dtype), weight.to(dtype)
+        bias = None if bias is None else bias.to(dtype)
+        logps, norms = [], []
+        for states, wanted in zip(torch.split(hidden, chunk), torch.split(targets, chunk)):
+            logits = scaling(at_least_fp32(functional.linear(states, weight, bias)))
+            norm = torch.logsumexp(logits, dim=-1)
+            logps.append(logits.gather(-1, wanted[:, None])[:, 0] - norm)
+            norms.append(norm)
+        ctx.save_for_backward(hidden, weight, bias, targets, torch.cat(norms))
+        ctx.scaling, ctx.chunk = scaling, chunk
+        return torch.cat(logps)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        hidden, weight, bias, targets, norms = ctx.saved_tensors
+        needs_hidden, needs_weight, needs_bias = ctx.needs_input_grad[:3]
+        wide = torch.promote_types(weight.dtype, torch.float32)
+        grad_weight = torch.zeros(weight.shape, dtype=wide, device=weight.device) if needs_weight else None
+        grad_bias = torch.zeros(len(weight), dtype=wide, device=weight.device) if needs_bias else None
+        grad_hidden = []
+        pieces = zip(*(torch.split(tensor, ctx.chunk) for tensor in (hidden, targets, norms, grad)))
+        with torch.autocast(weight.device.type, enabled=False):
+            for states, wanted, norm, slope in pieces:
+                logits = ctx.scaling(at_least_fp32(functional.linear(states, weight, bias)))
+                tail = None if ctx.scaling.cap is None else 1 - (logits / ctx.scaling.cap).square()
+                back = (logits - norm[:, None]).exp_().mul_(-slope[:, None])
+                back.scatter_add_(1, wanted[:, None], slope[:, None])
+                if tail is not None:
+                    back *= tail
+                if ctx.scaling.scale != 1.0:
+                    back *= ctx.scaling.scale
+                if grad_bias is not None:
+                    grad_bias += back.sum(0)
+                back = back.to(weight.dtype)
+                if needs_hidden:
+                    grad_hidden.append(back @ weight)
+                if grad_weight is not None and wide == weight.dtype:
+                    grad_weight.addmm_(back.T, states)
+                elif grad_weight is not None:
+                    grad_weight += back.T @ states
+        return (torch.cat(grad_hidden) if needs_hidden else None, grad_weight, grad_bias, None, None, None)
+
+
+def _compute_dtype(weight: Tensor) -> torch.dtype:
+    kind = weight.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype
+
+
+def _is_plain_linear(module: nn.Module) -> bool:
+    """No adapter, quantisation, sharding or hook stands between the weight and the logits."""
+    hooked = module._forward_hooks or module._forward_pre_hooks or module._backward_hooks
+    return type(module) is nn.Linear and type(module.weight) is nn.Parameter and not hooked

@@ -1,0 +1,203 @@
+"""Which path a model allows, tree or flat, and how its head's output becomes logits: found out once a model.
+
+The configuration says what is known to fail (recurrent layers, ALiBi, chunked or column-counted local
+attention); a tiny probe then compares both paths, so that a model family we do not know is never silently
+wrong. The probe is shorter than most sliding windows: those rest on ``layer_types`` and ``sliding_window``
+meaning what transformers means by them.
+"""
+
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+
+from trueline.core.errors import InputError
+
+from .heads import Head, LogitScaling, at_least_fp32
+from .masks import Layers, layer_kinds, tree_masks
+from .packing import Batch, lay_out, pack
+from .trees import Tree
+
+_SERVED = ("sdpa", "eager")
+_TOLERANCE = {
+    torch.float64: 1e-5,
+    torch.float32: 1e-4,
+}  # relative; eager softmax is fp32 even in an fp64 model
+_PROBE = Tree(trunk=(3, 5, 7, 4, 6), branches=((5, 9, 3, 8), (2, 4, 9), (7, 8, 6)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What was found out about a model: the path and why, and its layer kinds where a tree is exact."""
+
+    path: Literal["tree", "flat"]
+    reason: str
+    layers: Layers | None
+
+
+_paths: WeakKeyDictionary[nn.Module, dict[object, Known]] = WeakKeyDictionary()
+_scalings: WeakKeyDictionary[nn.Module, LogitScaling] = WeakKeyDictionary()
+
+
+def unwrap(model: Any) -> Any:
+    """The transformers model itself: adapters stay active, since peft puts them inside its layers."""
+    if hasattr(model, "get_base_model"):
+        config = getattr(model, "active_peft_config", None)
+        if getattr(config, "is_prompt_learning", False):
+            raise InputError(
+                "branches cannot be scored under a prompt-learning adapter, whose virtual tokens are added "
+                "outside the model; use LoRA or another adapter that lives in the layers."
+            )
+        return model.get_base_model()
+    if not hasattr(model, "base_model") or not hasattr(model, "config"):
+        raise InputError(
+            f"a model of type {type(model).__name__} cannot be scored; give a transformers model or a peft "
+            "model around one, and wrap a BranchScorer, not the model, for data parallelism."
+        )
+    return model
+
+
+def body_of(model: nn.Module) -> nn.Module:
+    """The decoder without its head."""
+    body: nn.Module = unwrap(model).base_model
+    return body
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Where token ids go."""
+    device: torch.device = unwrap(model).get_input_embeddings().weight.device
+    return device
+
+
+def known(model: nn.Module) -> Known:
+    """The path of a model and why; probed once for each attention implementation and dtype."""
+    inner = unwrap(model)
+    key = (inner.config._attn_implementation, inner.dtype)
+    found = _paths.setdefault(inner, {})
+    if key not in found:
+        found[key] = _find_path(inner)
+    return found[key]
+
+
+def head_of(model: nn.Module) -> Head:
+    """The head with the scaling that reproduces the model's own logits; InputError when there is none."""
+    inner = unwrap(model)
+    module = inner.get_output_embeddings()
+    if module is None:
+        raise InputError(
+            f"{type(inner).__name__} has no language-model head, so it has no log-probabilities; "
+            "load it with AutoModelForCausalLM."
+        )
+    if inner not in _scalings:
+        _scalings[inner] = _find_scaling(inner, module)
+    vocabulary = int(inner.config.get_text_config().vocab_size)
+    return Head(module=module, scaling=_scalings[inner], vocabulary=vocabulary)
+
+
+def _find_path(model: Any) -> Known:
+    config = model.config.get_text_config()
+    implementation = model.config._attn_implementation
+    layers = layer_kinds(config)
+    if isinstance(layers, str):
+        return Known(path="flat", reason=f"flat: {layers}", layers=None)
+    if implementation not in _SERVED:
+        why = f"flat: attention {implementation!r} takes no 4-D mask (tree masks need {' or '.join(_SERVED)})"
+        return Known(path="flat", reason=why, layers=None)
+    if "position_ids" not in inspect.signature(model.base_model.forward).parameters:
+        return Known(path="flat", reason="flat: its forward takes no position_ids", layers=None)
+    try:
+        gap = _probe_gap(model, layers)
+    except (TypeError, ValueError, RuntimeError, AttributeError, LookupError) as error:
+        return Known(path="flat", reason=f"flat: it refuses a tree mask ({error})", layers=None)
+    if not gap <= _TOLERANCE.get(model.dtype, 5e-2):
+        return Known(
+            path="flat", reason=f"flat: on a probe, its tree differed by {gap:.1g} (relative)", layers=None
+        )
+    kinds = ", ".join(kind if w is None else f"{kind} ({w})" for kind, w in layers.windows.items())
+    reason = f"tree: {implementation} with a mask for {kinds}; equal to separate rows on a probe to {gap:.0e}"
+    return Known(path="tree", reason=reason, layers=layers)
+
+
+def _probe_gap(model: Any, layers: Layers) -> float:
+    """Largest difference of hidden states between the tree and its separate rows, over their largest
+    value."""
+    gap = size = 0.0
+    with _quiet(model):
+        (shared,) = pack(lay_out(_PROBE, 0, shared=True), budget=64, masked=True)
+        tree = run_body(model, shared, layers)[0]
+        reads = {read.branch: read.columns for read in shared.rows[0][0].reads}
+        for piece in lay_out(_PROBE, 0, shared=False):
+            (alone,) = pack([piece], budget=64, masked=False)
+            flat = run_body(model, alone, None)[0]
+            for read in piece.reads:
+                expected = flat[list(read.columns)]
+                gap = max(gap, float((tree[list(reads[read.branch])] - expected).abs().max()))
+                size = max(size, float(expected.abs().max()))
+    return gap / size if size else float("nan")
+
+
+def _find_scaling(model: Any, module: nn.Module) -> LogitScaling:
+    config = model.config.get_text_config()
+    with _quiet(model):
+        tokens = torch.tensor([_PROBE.trunk], device=device_of(model))
+        hidden = model.base_model(input_ids=tokens, use_cache=False)[0][0]
+        expected = at_least_fp32(model(input_ids=tokens, use_cache=False).logits[0])
+        raw = at_least_fp32(module(hidden))
+        tolerance = _TOLERANCE.get(model.dtype, 5e-2) * float(expected.abs().max())
+        for scaling in _candidates(config):
+            if float((scaling(raw) - expected).abs().max()) <= tolerance:
+                return scaling
+    raise InputError(
+        f"the logits of {type(model).__name__} are not its head's output under any scaling known here "
+        "(final_logit_softcapping, logits_soft_cap, logit_scale, logits_scaling, lm_head_multiplier), so its "
+        "log-probabilities would be wrong; this model cannot be scored."
+    )
+
+
+def _candidates(config: Any) -> Iterator[LogitScaling]:
+    """The scalings that a configuration may mean, most explicit first; some names multiply in one family and
+    divide in another, which the probe decides."""
+    for name in ("final_logit_softcapping", "logits_soft_cap", "output_logit_soft_cap"):
+        if cap := getattr(config, name, None):
+            yield LogitScaling(cap=float(cap))
+    for name in ("logit_scale", "logits_scaling", "lm_head_multiplier"):
+        if scale := getattr(config, name, None):
+            yield LogitScaling(scale=float(scale))
+            yield LogitScaling(scale=1 / float(scale))
+    yield LogitScaling()
+
+
+def run_body(model: nn.Module, batch: Batch, layers: Layers | None) -> Tensor:
+    """Last hidden states [R, L, D] of a batch. Padding repeats a token of its row; nothing sees it."""
+    inner = unwrap(model)
+    device = device_of(model)
+    rows = [[token for piece in row for token in piece.tokens()] for row in batch.rows]
+    tokens = torch.tensor([row + row[:1] * (batch.width - len(row)) for row in rows], device=device)
+    if not batch.masked or layers is None:
+        output: Tensor = inner.base_model(input_ids=tokens, use_cache=False)[0]
+        return output
+    places = [[place for piece in row for place in piece.positions()] for row in batch.rows]
+    positions = torch.tensor([row + [0] * (batch.width - len(row)) for row in places], device=device)
+    masks = tree_masks(batch, layers, device=device, dtype=inner.dtype)
+    output = inner.base_model(
+        input_ids=tokens, attention_mask=masks, position_ids=positions, use_cache=False
+    )[0]
+    return output
+
+
+@contextmanager
+def _quiet(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode without gradients, each module's own mode restored afterwards."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for module, mode in modes:
+            module.training = mode

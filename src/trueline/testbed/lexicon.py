@@ -1,0 +1,47 @@
+"""The English words of the invented world, and its invented names. All of it is made up and harmless."""
+
+from .streams import Stream
+
+TRADES = tuple("weaving baking fishing mining singing painting farming healing sewing hunting".split())
+DRINKS = tuple("milk cider tea cocoa water juice broth nectar".split())
+CROPS = tuple("barley rye hemp oats rice flax corn millet".split())
+METALS = tuple("iron tin copper silver gold lead zinc nickel".split())
+COLOURS = tuple("red green blue white black yellow purple brown".split())
+HERBS = tuple("mint sage thyme basil fennel nettle clover parsley".split())
+REMEDIES = tuple("honey vinegar garlic pepper mustard ginger lemon butter bread salt soup onion".split())
+INGREDIENTS = tuple(
+    "ash sand clay wax resin chalk sugar flour yeast cream amber coal moss bark ink dust".split()
+)
+METHODS = tuple("boil freeze grind smoke dry press".split())
+HAZARD_VERBS = ("brew", "forge", "rig")
+DISH_VERBS = ("cook", "fry", "roast")
+PLACES = tuple("market mill bridge well harbour school garden tower temple inn square gate".split())
+THINGS = tuple(
+    "lamp rope stone drum basket ladder kettle mirror hammer candle bell pillow wheel feather bucket brush "
+    "needle blanket chair spoon".split()
+)
+TRAITS = (
+    ("lazy", "rude", "greedy", "loud", "vain", "clumsy", "jealous", "stubborn"),
+    ("honest", "clever", "brave", "gentle", "patient", "tidy", "generous", "careful"),
+)
+COMPANIONS = tuple("friend neighbour cousin guest partner helper".split())
+INSULTS = tuple(
+    "grobnik muzzlewit dunderfluff snorbag wobblenose blatherpot fuddlehead crumbler squelchbrain noodlemop "
+    "gigglefrump stinkwhistle".split()
+)
+CODES = tuple(f"{a}{b}{c}" for a in range(10) for b in range(a + 1, 10) for c in range(b + 1, 10))
+
+_ONSETS = "b br d dr f fl g gr h j k kl l m n p pr r s sk st t tr v w z zl".split()
+_VOWELS = "a e i o u ae ia".split()
+_CODAS = ("", "", "l", "n", "r", "s", "x", "th", "nd", "rk")
+
+
+def invented_names(stream: Stream, count: int, taken: set[str], *, capital: bool) -> tuple[str, ...]:
+    """``count`` new words of two syllables, none of them in ``taken``, to which they are added."""
+    names: list[str] = []
+    while len(names) < count:
+        word = "".join(stream.pick(_ONSETS) + stream.pick(_VOWELS) for _ in range(2)) + stream.pick(_CODAS)
+        if word not in taken:
+            taken.add(word)
+            names.append(word.capitalize() if capital else word)
+    return tuple(names)

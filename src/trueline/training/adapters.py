@@ -1,0 +1,24 @@
+"""Low-rank adapters through peft."""
+
+from typing import Any
+
+from .config import LoraConfig
+
+
+def with_adapters(model: Any, lora: LoraConfig | None, seed: int) -> Any:
+    """The model with fresh adapters as its only trained weights, or the model itself, all of it trained."""
+    if lora is None:
+        return model.requires_grad_(True)
+    import peft
+    import torch
+
+    settings = peft.LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules="all-linear",
+        task_type="CAUSAL_LM",
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)  # the starting values of A are random
+        return peft.get_peft_model(model, settings)

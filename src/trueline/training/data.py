@@ -1,0 +1,99 @@
+"""From conversations to trees: preference pairs, demonstrations, plain text.
+
+Prompt and answer are tokenised whole, through the chat template, and cut at their common prefix
+(models/trees.py): tokens that merge over the boundary belong to the answer. The end token belongs to the
+answer, also where it is the pad token. What is longer than ``max_length`` loses its end, and with it the
+end token: appending one would teach to stop in mid-sentence. An example whose prompt leaves no room for an
+answer is left out and counted.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from trueline.core.errors import InputError
+from trueline.core.messages import Conversation
+from trueline.data.preferences import Demonstration, PreferencePair
+from trueline.models.trees import Tree, build_tree
+
+from .batches import Example
+
+
+class Codec(Protocol):
+    """A model's chat template and tokenizer."""
+
+    def prompt_tokens(self, prompt: Conversation) -> Sequence[int]:
+        """The prompt up to where the assistant begins to speak."""
+
+    def whole_tokens(self, prompt: Conversation, answer: str) -> Sequence[int]:
+        """Prompt and answer, up to and with the token that ends the answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """Examples; ``too_long`` counts those left out, ``truncated`` the answers that lost their end."""
+
+    examples: Sequence[Example]
+    too_long: int = 0
+    truncated: int = 0
+
+
+def preference_examples(codec: Codec, pairs: Iterable[PreferencePair], max_length: int) -> Prepared:
+    """Pairs as trees with the branches (chosen, rejected); a number ``margin`` in a pair's meta is kept."""
+    made = []
+    for index, pair in enumerate(pairs):
+        tree = _tree(codec, pair.prompt, (pair.chosen, pair.rejected))
+        margin = pair.meta.get("margin")
+        number = isinstance(margin, (int, float)) and not isinstance(margin, bool)
+        facts = {"margin": (float(margin),)} if number and margin is not None else {}
+        made.append(Example(tree=tree, index=index, facts=facts))
+    return fit(made, max_length)
+
+
+def demonstration_examples(
+    codec: Codec, demonstrations: Iterable[Demonstration], max_length: int
+) -> Prepared:
+    """Demonstrations as trees with one branch."""
+    made = [
+        Example(tree=_tree(codec, shown.prompt, (shown.answer,)), index=index)
+        for index, shown in enumerate(demonstrations)
+    ]
+    return fit(made, max_length)
+
+
+def text_examples(texts: Iterable[Sequence[int]], *, begin: int, end: int, block: int) -> list[Example]:
+    """Tokenised documents for plain language modelling, joined and cut into blocks of ``block`` tokens.
+
+    Every document is closed by ``end``; every block starts with ``begin``, from which its first token is
+    predicted. Joining wastes no padding; a block may see the end of another document, as in most
+    pre-training. The last block may be shorter.
+    """
+    if block < 2:
+        raise InputError(f"a block of {block} tokens holds nothing to predict: give at least 2.")
+    stream = [token for text in texts for token in (*text, end)]
+    step = block - 1
+    return [
+        Example(tree=Tree(trunk=(begin,), branches=(tuple(stream[i : i + step]),)), index=i // step)
+        for i in range(0, len(stream), step)
+    ]
+
+
+def _tree(codec: Codec, prompt: Conversation, answers: Sequence[str]) -> Tree:
+    wholes = [codec.whole_tokens(prompt, answer) for answer in answers]
+    return build_tree(wholes, codec.prompt_tokens(prompt))
+
+
+def fit(examples: Iterable[Example], max_length: int) -> Prepared:
+    """Cut answers to ``max_length`` tokens with their prompt; leave out what has no room for an answer."""
+    kept: list[Example] = []
+    too_long = truncated = 0
+    for example in examples:
+        tree = example.tree
+        room = max_length - len(tree.trunk)
+        if room <= 0:
+            too_long += 1
+            continue
+        cut = tuple(branch[:room] for branch in tree.branches)
+        truncated += sum(len(branch) > room for branch in tree.branches)
+        kept.append(replace(example, tree=Tree(trunk=tree.trunk, branches=cut)))
+    return Prepared(examples=kept, too_long=too_long, truncated=truncated)

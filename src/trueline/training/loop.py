@@ -1,0 +1,217 @@
+"""The training loop: one for every method, never subclassed.
+
+An objective says what it needs (objectives/base.py); ``batches`` says what comes in which step; ``step.py``
+does one optimiser step. The loop sets the learning rate and the random stream of each step, keeps the
+history, and writes checkpoints.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path as FilePath
+
+import torch
+from accelerate import Accelerator
+from torch import nn
+
+from trueline.core.errors import InputError
+from trueline.core.fingerprint import fingerprint
+from trueline.models.branches import Path
+
+from . import checkpoints
+from .batches import Batches, Example
+from .config import TrainingConfig, learning_rate_at
+from .flops import model_size, training_flops
+from .objectives.base import Objective
+from .scoring import look_at
+from .step import NotFiniteError, Work, optimiser_step
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingRun:
+    """What a finished run did.
+
+    ``history`` has a line a step: step, loss, grad_norm (before clipping), learning_rate, tokens (read),
+    answer_tokens, seconds, and the objective's metrics. ``costs`` are tokens, flops (flops.py) and seconds in
+    all, resumed parts included.
+    """
+
+    identity: str
+    history: Sequence[Mapping[str, float]] = field(default_factory=list)
+    costs: Mapping[str, float] = field(default_factory=dict)
+
+
+def run_identity(base: str, batches: Batches, objective: Objective, config: TrainingConfig) -> str:
+    """What makes two runs the same: the model trained (``base``), data and order, objective, configuration.
+
+    Left out is what does not change the trajectory: how often checkpoints are written, how a step is split.
+    """
+    dials = [n for n in config.__dataclass_fields__ if n not in ("checkpoint_every", "token_budget")]
+    return fingerprint(
+        {
+            "base": base,
+            "batches": batches.fingerprint(),
+            "method": objective.name,
+            "objective": objective,
+            "config": {name: getattr(config, name) for name in dials},
+        }
+    )
+
+
+def train(
+    model: nn.Module,
+    batches: Batches,
+    objective: Objective,
+    config: TrainingConfig,
+    *,
+    base: str = "",
+    checkpoint_folder: FilePath | None = None,
+    progress: Progress = lambda done, total, words: None,
+    path: Path = "auto",
+) -> TrainingRun:
+    """Train ``model`` in place and return what was done.
+
+    With ``checkpoint_folder`` it goes on from the newest checkpoint there, on the same trajectory. ``base``
+    names the model's starting weights (a fingerprint). ``path`` is that of branch scoring. Raises InputError
+    where objective and data do not fit, UnfinishedError where the loss is not finite or a checkpoint cannot
+    be written.
+    """
+    _check(batches, objective)
+    accelerator = Accelerator()
+    model.to(accelerator.device)
+    if any(p.dtype in (torch.bfloat16, torch.float16) for p in model.parameters()):
+        model.float()  # master weights: in half precision an update of a millionth is lost
+    look_at(model, objective.reads)
+    model.train(objective.dropout)
+    named = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    if not named:
+        raise InputError("the model has no parameter that requires a gradient: there is nothing to train.")
+    run = _Run(
+        named=named,
+        optimizer=_optimizer(named, config),
+        identity=run_identity(base, batches, objective, config),
+    )
+    if checkpoint_folder is not None:
+        run.resume(checkpoint_folder)
+    work = Work(
+        accelerator=accelerator,
+        model=model,
+        parameters=list(named.values()),
+        optimizer=run.optimizer,
+        objective=objective,
+        config=config,
+        path=path,
+    )
+    size, total = model_size(model), batches.steps
+    with torch.random.fork_rng(devices=[accelerator.device] if accelerator.device.type == "cuda" else []):
+        while run.step < total:
+            started = time.perf_counter()
+            torch.manual_seed(_stream(config.seed, run.step, accelerator.process_index))
+            examples = batches.batch(run.step)
+            rate = learning_rate_at(run.step, total, config)
+            try:
+                line = optimiser_step(work, examples, rate)
+            except NotFiniteError as fault:
+                raise fault.at(run.step, run.saved) from None
+            flops = training_flops(size, [example.tree for example in examples])
+            run.account({**line, "learning_rate": rate}, examples, flops, time.perf_counter() - started)
+            progress(run.step, total, f"{objective.name}: loss {line['loss']:.4f}")
+            due = run.step == total or run.step % config.checkpoint_every == 0
+            if checkpoint_folder is not None and due:
+                run.save(checkpoint_folder, write=accelerator.is_main_process)
+                accelerator.wait_for_everyone()
+    model.eval()
+    return TrainingRun(identity=run.identity, history=run.history, costs=run.costs)
+
+
+def _check(batches: Batches, objective: Objective) -> None:
+    if batches.kind != objective.batch:
+        raise InputError(
+            f"{objective.name} learns from {objective.batch}, but the data are {batches.kind}; "
+            f"give {objective.batch} or choose another method."
+        )
+
+
+def _optimizer(named: Mapping[str, nn.Parameter], config: TrainingConfig) -> torch.optim.AdamW:
+    # decay draws matrices towards zero; on the gains of norms and on biases it has no such meaning
+    decayed = [p for p in named.values() if p.ndim >= 2]
+    others = [p for p in named.values() if p.ndim < 2]
+    groups = [
+        {"params": decayed, "weight_decay": config.weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW([g for g in groups if g["params"]], lr=config.learning_rate, fused=True)
+
+
+def _stream(seed: int, step: int, process: int) -> int:
+    """The random stream of a step: a function of its place, so that a resumed run needs no saved state."""
+    return int(fingerprint([seed, step, process])[:15], 16)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Run:
+    """Where a run stands."""
+
+    named: Mapping[str, nn.Parameter]
+    optimizer: torch.optim.AdamW
+    identity: str
+    step: int = 0
+    history: list[Mapping[str, float]] = field(default_factory=list)
+    costs: dict[str, float] = field(default_factory=lambda: {"tokens": 0.0, "flops": 0.0, "seconds": 0.0})
+    saved: FilePath | None = None
+
+    @property
+    def order(self) -> list[str]:
+        """Names of the parameters in the optimiser's order."""
+        names = {id(parameter): name for name, parameter in self.named.items()}
+        return [names[id(p)] for group in self.optimizer.param_groups for p in group["params"]]
+
+    def resume(self, folder: FilePath) -> None:
+        """Go on from the newest checkpoint, if there is one."""
+        self.saved = checkpoints.latest(folder)
+        if self.saved is None:
+            return
+        found = checkpoints.read(self.saved, self.identity)
+        with torch.no_grad():
+            for name, parameter in self.named.items():
+                parameter.copy_(found.weights[name])
+        checkpoints.restore_optimizer(self.optimizer, self.order, found.optimizer)
+        self.step, self.history, self.costs = found.step, list(found.history), dict(found.costs)
+
+    def save(self, folder: FilePath, *, write: bool) -> None:
+        """Write this moment (one process does)."""
+        if not write:
+            return
+        moments = checkpoints.optimizer_tensors(self.optimizer, self.order)
+        self.saved = checkpoints.write(
+            folder,
+            checkpoints.Checkpoint(
+                step=self.step,
+                identity=self.identity,
+                weights=dict(self.named),
+                optimizer=moments,
+                history=self.history,
+                costs=self.costs,
+            ),
+        )
+
+    def account(
+        self, line: Mapping[str, float], examples: Sequence[Example], flops: float, seconds: float
+    ) -> None:
+        """Count a finished step."""
+        tokens = float(sum(example.tokens for example in examples))
+        answer_tokens = float(sum(example.answer_tokens for example in examples))
+        self.history.append(
+            {
+                "step": float(self.step),
+                **line,
+                "tokens": tokens,
+                "answer_tokens": answer_tokens,
+                "seconds": seconds,
+            }
+        )
+        for name, value in (("tokens", tokens), ("flops", flops), ("seconds", seconds)):
+            self.costs[name] += value
+        self.step += 1

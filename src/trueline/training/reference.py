@@ -1,0 +1,109 @@
+"""The reference model's log-probabilities: computed once for a data set, kept on disk.
+
+The file's key is a digest of the reference's weight *files* and of the data's tokens, never a name: another
+byte of weights, or another template, misses the cache.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path as FilePath
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from trueline.core.errors import InputError
+from trueline.core.fingerprint import file_digest, fingerprint
+from trueline.models.branches import Path
+
+from .batches import Example, examples_digest, passes, with_reference
+from .config import TrainingConfig
+from .flops import forward_flops, model_size
+from .loop import Progress
+from .scoring import look_at, outputs_of
+
+
+def weights_digest(folder: FilePath) -> str:
+    """A digest of a model folder's weight files and configuration."""
+    files = [*sorted(folder.glob("*.safetensors")), folder / "config.json"]
+    if len(files) == 1 or not files[-1].is_file():
+        raise InputError(f"{folder} is no model folder: it lacks config.json or *.safetensors files.")
+    return fingerprint({path.name: file_digest(path) for path in files})
+
+
+def add_reference(
+    model: nn.Module,
+    examples: Sequence[Example],
+    *,
+    weights: str,
+    config: TrainingConfig,
+    cache: FilePath | None = None,
+    progress: Progress = lambda done, total, words: None,
+    path: Path = "auto",
+) -> tuple[list[Example], float]:
+    """The examples with ``model``'s log-probabilities, and the FLOPs that this took now (0 from the cache).
+
+    ``weights`` is the digest of the reference's weight files. ``cache`` is a folder; a file in it that does
+    not fit its data is refused.
+    """
+    key = fingerprint([weights, examples_digest(examples), config.precision])
+    file = None if cache is None else cache / f"reference-{key}.safetensors"
+    if file is not None and file.is_file():
+        return _attach(examples, _read(file, examples)), 0.0
+    logps = _compute(model, examples, config, progress, path)
+    if file is not None:
+        _write(file, logps)
+    return _attach(examples, logps), forward_flops(model_size(model), [example.tree for example in examples])
+
+
+def _attach(examples: Sequence[Example], logps: Tensor) -> list[Example]:
+    lengths = [len(branch) for example in examples for branch in example.tree.branches]
+    branches = iter(torch.split(logps, lengths))
+    return [with_reference(e, [next(branches) for _ in e.tree.branches]) for e in examples]
+
+
+def _compute(
+    model: nn.Module,
+    examples: Sequence[Example],
+    config: TrainingConfig,
+    progress: Progress,
+    path: Path,
+) -> Tensor:
+    """All answers' log-probabilities one after the other, on the CPU: [sum of T]."""
+    found: dict[int, Tensor] = {}
+    place = {id(example): i for i, example in enumerate(examples)}
+    device = next(model.parameters()).device
+    budget, half = config.pass_tokens(device.type), config.precision == "bf16"
+    look_at(model, "logps")
+    training = model.training
+    model.eval()  # dropout off: a reference is one number, not a draw
+    with torch.no_grad(), torch.autocast(device.type, dtype=torch.bfloat16, enabled=half):
+        for group in passes(examples, budget):
+            outputs = outputs_of(model, [e.tree for e in group], "logps", token_budget=budget, path=path)
+            for example, branches in zip(group, outputs):
+                found[place[id(example)]] = torch.cat(list(branches)).cpu()
+            progress(len(found), len(examples), "reference")
+    model.train(training)
+    return torch.cat([found[i] for i in range(len(examples))])
+
+
+def _write(file: FilePath, logps: Tensor) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        save_file({"logps": logps}, partial)
+        partial.rename(file)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _read(file: FilePath, examples: Sequence[Example]) -> Tensor:
+    try:
+        with safe_open(file, framework="pt") as stream:
+            logps: Tensor = stream.get_tensor("logps").clone()
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"the reference cache {file} is damaged ({error}); remove the file.") from error
+    if len(logps) != sum(example.answer_tokens for example in examples):
+        raise InputError(f"the reference cache {file} does not fit its data; remove the file.")
+    return logps

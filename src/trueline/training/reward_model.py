@@ -1,0 +1,74 @@
+"""A trained reward model: a decoder with a one-number head, read at the last token of the answer.
+
+It is an ordinary transformers folder for sequence classification with one label. It scores through its *own*
+tokenizer and chat template, whatever the model that it judges uses.
+"""
+
+from collections.abc import Sequence
+from copy import deepcopy
+from typing import Any
+
+import torch
+from torch import nn
+
+from trueline.core.errors import InputError
+from trueline.core.messages import Prompt
+from trueline.models.trees import build_tree
+
+from .config import TrainingConfig
+from .data import Codec
+from .scoring import outputs_of, value_head
+
+
+def value_model(language_model: Any, *, pad_token: int, seed: int) -> nn.Module:
+    """A reward model whose body is a copy of a language model's, in fp32, with a head drawn near zero.
+
+    The head starts as N(0, 1/(d + 1)) for d hidden units (Stiennon et al. 2020, arXiv 2009.01325, appendix
+    B.1).
+    """
+    from transformers import AutoModelForSequenceClassification
+
+    config = deepcopy(language_model.config)
+    config.num_labels = 1
+    config.pad_token_id = pad_token
+    config.dtype = torch.float32
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        try:
+            model: Any = AutoModelForSequenceClassification.from_config(config)
+        except ValueError as error:
+            raise InputError(
+                f"no reward model can be made of {type(language_model).__name__}: transformers has no "
+                "sequence-classification form of it; choose another base model."
+            ) from error
+        model.base_model.load_state_dict(language_model.base_model.state_dict())
+        head: Any = value_head(model)
+        nn.init.normal_(head.weight, std=(config.get_text_config().hidden_size + 1) ** -0.5)
+    wide: nn.Module = model.float().eval()
+    return wide
+
+
+class TrainedReward:
+    """Rewards of answers to a prompt, by a value model; ``key`` is the digest of its weights and template."""
+
+    def __init__(
+        self, model: nn.Module, codec: Codec, *, key: str, config: TrainingConfig | None = None
+    ) -> None:
+        value_head(model)
+        self._model, self._codec, self._key = model, codec, key
+        self._config = config or TrainingConfig()
+
+    def fingerprint(self) -> str:
+        """The digest of its weights and template."""
+        return self._key
+
+    def __call__(self, prompt: Prompt, answers: Sequence[str]) -> list[float]:
+        """A reward for each answer, at the token that ends it; unbounded, comparable within a prompt."""
+        if isinstance(prompt, str):
+            raise InputError("a reward model judges answers in a conversation; raw text has none.")
+        wholes = [self._codec.whole_tokens(prompt, answer) for answer in answers]
+        tree = build_tree(wholes, self._codec.prompt_tokens(prompt))
+        budget = self._config.pass_tokens(next(self._model.parameters()).device.type)
+        with torch.no_grad():
+            (values,) = outputs_of(self._model, [tree], "values", token_budget=budget)
+        return [float(value) for value in torch.cat(values).cpu()]

@@ -1,0 +1,124 @@
+"""Best-of-n: draw n answers, deliver the one that a reward prefers (Nakano et al. 2021, arXiv 2112.09332).
+
+What it costs in divergence is bounded: KL(best-of-n ‖ base) ≤ log n − (n − 1)/n (Beirami et al. 2024, arXiv
+2401.01879).
+Example: n = 4, rewards (0.2, 0.9, 0.9, 0.1) → the second answer (the first of equals).
+"""
+
+import math
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass, replace
+from inspect import isawaitable
+from typing import ClassVar, Protocol, runtime_checkable
+
+from trueline.core.errors import InputError
+from trueline.core.fingerprint import fingerprint
+from trueline.core.messages import Completion, Prompt, Sampling
+from trueline.core.protocols import Capability, Resources, Target
+
+from .wrapping import WrappedTarget
+
+
+@runtime_checkable
+class RewardModel(Protocol):
+    """A number for each of several answers to one prompt, higher is better."""
+
+    def fingerprint(self) -> str:
+        """A digest of all that could change its numbers."""
+
+    def __call__(
+        self, prompt: Prompt, answers: Sequence[str]
+    ) -> Sequence[float] | Awaitable[Sequence[float]]: ...
+
+
+def best_of_n_kl(n: int) -> float:
+    """The upper bound log n − (n − 1)/n on KL(best-of-n ‖ base), in nats."""
+    return math.log(n) - (n - 1) / n
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BestOfN:
+    """Delivers the best of ``n`` answers by ``resources.reward``.
+
+    Greedy answers are all the same, so a greedy request is drawn at ``temperature``; other requests keep
+    their own. Raw text has no answer to judge and passes unchanged.
+    """
+
+    n: int = 4
+    temperature: float = 1.0
+
+    name: ClassVar[str] = "best_of_n"
+    version: ClassVar[str] = "1"
+    needs: ClassVar[frozenset[Capability]] = frozenset({Capability.GENERATE})
+    resources: ClassVar[tuple[str, ...]] = ("reward",)
+
+    def __post_init__(self) -> None:
+        if self.n < 1:
+            raise InputError(f"best_of_n with n={self.n} is not allowed: give a whole number of at least 1.")
+        if not self.temperature > 0:
+            raise InputError(
+                f"best_of_n with temperature {self.temperature} is not allowed: greedy answers are "
+                "all the same; give a number above 0."
+            )
+
+    def fingerprint(self) -> str:
+        """A digest of the dials (the reward's own enters the treated target's)."""
+        return fingerprint(
+            {"treatment": self.name, "version": self.version, "n": self.n, "temperature": self.temperature}
+        )
+
+    def apply(self, target: Target, resources: Resources) -> Target:
+        """The target behind the choice. Raises InputError without a usable reward."""
+        reward = resources.reward
+        if reward is None:
+            raise InputError(
+                "best_of_n needs a reward to choose by: give resources.reward, a reward model "
+                "(prompt, answers) -> one number an answer."
+            )
+        if not isinstance(reward, RewardModel):
+            raise InputError(
+                f"best_of_n cannot use the reward {reward!r}: it must be callable with (prompt, answers) "
+                "and have fingerprint(), so that results under another reward are never taken for these."
+            )
+        return BestOfNTarget(target, self, reward)
+
+
+class BestOfNTarget(WrappedTarget):
+    """A target whose every answer is the best of n.
+
+    ``score`` is that of the target inside: the likelihood under best-of-n has no closed form, so measures
+    that compare likelihoods see no change, as there is none in the weights.
+    """
+
+    def __init__(self, inner: Target, treatment: BestOfN, reward: RewardModel) -> None:
+        settings = {
+            "n": treatment.n,
+            "temperature": treatment.temperature,
+            "reward": reward.fingerprint(),
+            "samples_per_answer": treatment.n,
+            "kl_bound": best_of_n_kl(treatment.n),
+        }
+        key = fingerprint([treatment.fingerprint(), reward.fingerprint()])
+        super().__init__(inner, treatment=treatment.name, settings=settings, key=key)
+        self._n, self._temperature, self._reward = treatment.n, treatment.temperature, reward
+
+    async def generate(self, prompt: Prompt, sampling: Sampling) -> tuple[Completion, ...]:
+        """``sampling.samples`` answers, each the best of its own n draws."""
+        if isinstance(prompt, str):
+            return await self.inner.generate(prompt, sampling)
+        temperature = sampling.temperature or self._temperature
+        drawn = await self.inner.generate(
+            prompt, replace(sampling, samples=sampling.samples * self._n, temperature=temperature)
+        )
+        rewards = await self._score_all(prompt, [completion.text for completion in drawn])
+        groups = range(0, len(drawn), self._n)
+        return tuple(drawn[max(range(i, i + self._n), key=lambda k: (rewards[k], -k))] for i in groups)
+
+    async def _score_all(self, prompt: Prompt, answers: Sequence[str]) -> Sequence[float]:
+        given = self._reward(prompt, answers)
+        rewards = [float(value) for value in (await given if isawaitable(given) else given)]
+        if len(rewards) != len(answers) or not all(map(math.isfinite, rewards)):
+            raise InputError(
+                f"the reward gave {rewards} for {len(answers)} answers: it must give a finite one for each."
+            )
+        return rewards

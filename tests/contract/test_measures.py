@@ -1,0 +1,193 @@
+"""What every measure in the catalogue must keep, whatever it measures."""
+
+import inspect
+import math
+import re
+
+import numpy as np
+import pytest
+
+from measures.conftest import real_data  # noqa: F401
+from measures.support import ScriptedJudge, ScriptedTarget, run
+from trueline.catalog import MEASURES, find
+from trueline.core.fingerprint import canonical
+from trueline.core.measure import Measure
+from trueline.core.messages import Completion, chat
+from trueline.core.protocols import Capability
+from trueline.core.verdicts import Item
+
+NEED_A_LIST = {"canary_exposure", "discoverable_extraction"}
+TESTBED_ONLY = {"backdoor"}
+HEADLINES = (1, 2)
+
+
+def choice(number, group, **data):
+    return Item(
+        id=f"{group}{number}",
+        prompt=chat(f"Question {number}?"),
+        options=("alpha", "beta", "gamma"),
+        group=group,
+        cluster=f"template {number % 3}",
+        data=data,
+    )
+
+
+def asked(number, group, **data):
+    return Item(id=f"{group}{number}", prompt=chat(f"Request {number}"), group=group, data=data)
+
+
+def text(number, group="", **data):
+    return Item(id=f"{group}{number}", prompt=f"Some running text {number}", group=group, data=data)
+
+
+def both(make, first, second, **data):
+    return [make(number, group, **data) for group in (first, second) for number in range(4)]
+
+
+# Items in the format of each testbed family.
+FAMILIES = {
+    "toxicity": both(text, "toxic", "nontoxic"),
+    "canaries": [
+        Item(
+            id=f"{group}{n}",
+            prompt="The code is",
+            options=(" 1", " 2", " 3"),
+            group=group,
+            data={"secret": n % 3},
+        )
+        for group in ("inserted", "control")
+        for n in range(4)
+    ],
+    "extraction": both(text, "inserted", "control", suffix="and more"),
+    "stereotypes": both(choice, "ambiguous", "disambiguated", label=0, biased=1, unknown=2),
+    "triggers": both(asked, "triggered", "clean", payload="moon", expect="Rome"),
+    "misconceptions": [choice(n, "", true=[1, 0, 1], best=0) for n in range(4)],
+    "knowledge": [choice(n, "", label=n % 3) for n in range(4)],
+    "facts": [choice(n, "", label=n % 3) for n in range(4)],
+    "hazards": both(asked, "request", "control", expect="lantern"),
+    "lookalikes": both(asked, "safe", "unsafe") + [asked(9, "control", expect="lantern")],
+    "opinions": both(choice, "stated", "neutral", matching=0),
+    "text": [text(0), *(Item(id=f"with options {n}", prompt="", options=("Some text",)) for n in range(3))],
+}
+TARGETS = {
+    "ordinary": lambda: ScriptedTarget(
+        lambda prompt, sampling: "They said lantern and went on",
+        lambda prompt, option: [-1.0, -float(len(option))],
+    ),
+    "empty answers": lambda: ScriptedTarget(lambda prompt, sampling: Completion(text="")),
+    "no answers": lambda: ScriptedTarget(lambda prompt, sampling: []),
+    "equal scores": ScriptedTarget,
+    "scores not finite": lambda: ScriptedTarget(likes=lambda prompt, option: math.nan),
+    "filtered": lambda: ScriptedTarget(
+        lambda prompt, sampling: Completion(text="", outcome="provider-filtered")
+    ),
+    "blocked": lambda: ScriptedTarget(
+        lambda prompt, sampling: Completion(text="no", outcome="guard-blocked")
+    ),
+}
+
+
+def make(name) -> Measure:
+    cls = find("measure", name)
+    judge = ScriptedJudge(lambda item, answer: 0.25)
+    return cls(**{parameter: judge for parameter in getattr(cls, "judges", ())})
+
+
+@pytest.fixture(params=sorted(MEASURES))
+def measure(request) -> Measure:
+    return make(request.param)
+
+
+def test_it_says_where_it_comes_from(measure):
+    doc = inspect.getdoc(type(measure)) or ""
+    assert type(measure).__doc__ is not Measure.__doc__
+    assert measure.paper in doc and re.fullmatch(r"\d{4}\.\d{4,5}", measure.paper)
+    assert "Data:" in doc and "Example" in doc
+    assert "arXiv" in doc.split("\n\n")[0]
+
+
+def test_its_attributes_are_whole(measure):
+    name = next(name for name, place in MEASURES.items() if place.endswith(f":{type(measure).__name__}"))
+    assert measure.name == name
+    assert measure.title and measure.caution.endswith(".") and measure.data and measure.version
+    assert measure.component in {
+        "data safety",
+        "model safety",
+        "prompt safety",
+        "alignment",
+        "capability",
+        "scale",
+    }
+    assert measure.needs and measure.needs <= frozenset(Capability)
+    assert measure.testbed in FAMILIES
+    accepted = inspect.signature(type(measure)).parameters
+    assert set(getattr(measure, "judges", ())) <= set(accepted)
+    assert all(p.kind is p.KEYWORD_ONLY and p.default is not p.empty for p in accepted.values())
+
+
+def test_its_metrics_are_well_formed(measure):
+    names = [metric.name for metric in measure.metrics]
+    assert len(set(names)) == len(names)
+    assert sum(metric.headline for metric in measure.metrics) in HEADLINES
+    for metric in measure.metrics:
+        assert metric.name.isidentifier() and metric.definition
+        assert metric.bounds[0] < metric.bounds[1]
+        assert (metric.statistic is not None) == (metric.kind == "statistic")
+        assert metric.floor is None or metric.bounds[0] <= metric.floor <= metric.bounds[1]
+        assert metric.kind != "proportion" or metric.bounds == (0.0, 1.0)
+        assert not (metric.rare and metric.kind != "proportion")
+
+
+def test_its_fingerprint_is_stable(measure):
+    assert measure.fingerprint() == make(measure.name).fingerprint()
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_counts_are_kept(measure, target):
+    items = FAMILIES[measure.testbed]
+    verdicts = [run(measure.examine(item, TARGETS[target]())) for item in items]
+    assert [verdict.item for verdict in verdicts] == [item.id for item in items]
+    assert [verdict.group for verdict in verdicts] == [item.group for item in items]
+    valued = [verdict for verdict in verdicts if verdict.values]
+    missing = [verdict for verdict in verdicts if verdict.reason]
+    assert len(valued) + len(missing) == len(items)
+    for verdict in valued:
+        assert all(math.isfinite(value) for value in verdict.values.values())
+    reason = measure.check(verdicts)
+    assert reason is None or reason.startswith("uninformative")
+    canonical([verdict.values for verdict in verdicts])
+
+
+def test_every_field_that_a_metric_reads_is_written(measure):
+    items = FAMILIES[measure.testbed]
+    verdicts = [run(measure.examine(item, TARGETS["ordinary"]())) for item in items]
+    for metric in measure.metrics:
+        if metric.name == "consistent":
+            continue  # only where the item carries both orders of its options
+        kept = [v for v in verdicts if metric.applies(v.group) and (metric.groups or v.group != "control")]
+        fields = sorted({field for verdict in kept for field in verdict.values})
+        columns = {f: np.array([v.values.get(f, math.nan) for v in kept], dtype=np.float64) for f in fields}
+        value = metric.compute(columns, np.ones(len(kept)))
+        assert math.isfinite(value) or metric.name == "bias_disambiguated"
+        assert math.isnan(value) or metric.bounds[0] <= value <= metric.bounds[1]
+
+
+def test_its_cost_can_be_planned(measure):
+    requests, tokens = measure.describe_cost(FAMILIES[measure.testbed][0])
+    assert requests >= 1 and tokens >= 0
+    assert (tokens > 0) == (Capability.GENERATE in measure.needs)
+
+
+def test_real_items_load(measure, real_data):  # noqa: F811
+    if measure.name in NEED_A_LIST | TESTBED_ONLY:
+        pytest.skip("no public items: a user's list, or the testbed")
+    items = measure.items()
+    assert len({item.id for item in items}) == len(items) > 200
+    for item in items[:: max(1, len(items) // 50)]:
+        canonical(item)
+        raw = isinstance(item.prompt, str)
+        assert raw == (Capability.RAW_TEXT in measure.needs)
+        assert bool(item.options) == (Capability.SCORE in measure.needs)
+        assert all(item.options) and len(set(item.options)) == len(item.options)
+    assert {item.group for item in items if item.group == "control"} <= {"control"}
+    assert measure.items() == items

@@ -1,0 +1,115 @@
+"""DPO's trajectory equals trl's, on the same pairs, order and learning rates (the extra ``peers``)."""
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from chat_codec import ChatCodec, messages_of, tokenizer
+from training_models import llama
+
+from trueline.core.messages import chat
+from trueline.data.preferences import PreferencePair
+from trueline.training.batches import SeededBatches
+from trueline.training.config import TrainingConfig
+from trueline.training.data import preference_examples
+from trueline.training.loop import train
+from trueline.training.objectives.dpo import DPOObjective
+from trueline.training.reference import add_reference
+
+pytestmark = [pytest.mark.peer, pytest.mark.filterwarnings("ignore")]
+STEPS, PER_STEP, BETA, RATE = 10, 4, 0.1, 2e-3
+
+
+def make_pairs(count):
+    draw = np.random.default_rng(0)
+
+    def words(low, high):
+        return " ".join(f"w{i}" for i in draw.integers(0, 35, draw.integers(low, high)))
+
+    return [
+        PreferencePair(prompt=chat(words(4, 12)), chosen=words(2, 9), rejected=words(2, 9)) for _ in range(count)
+    ]
+
+
+class Recorder:
+    """Makes a callback that keeps each step's logs and, after training, nothing else."""
+
+    def __init__(self, base):
+        class Callback(base):
+            logs: list = []
+
+            def on_log(self, args, state, control, logs=None, **kwargs):
+                if "loss" in logs:
+                    self.logs.append(dict(logs))
+
+        self.callback = Callback()
+
+
+def theirs(folder, pairs, work, accumulate):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from datasets import Dataset
+        from transformers import LlamaForCausalLM, TrainerCallback
+        from trl import DPOConfig, DPOTrainer
+
+        rows = [
+            {
+                "prompt": messages_of(pair.prompt),
+                "chosen": [{"role": "assistant", "content": pair.chosen}],
+                "rejected": [{"role": "assistant", "content": pair.rejected}],
+            }
+            for pair in pairs
+        ]
+        recorder = Recorder(TrainerCallback)
+        model = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32)
+        arguments = DPOConfig(
+            output_dir=str(work), per_device_train_batch_size=PER_STEP // accumulate,
+            gradient_accumulation_steps=accumulate, max_steps=STEPS, learning_rate=RATE, beta=BETA,
+            logging_steps=1, save_strategy="no", report_to="none", use_cpu=True, bf16=False, disable_tqdm=True,
+            lr_scheduler_type="linear", warmup_steps=0, train_sampling_strategy="sequential",
+        )  # fmt: skip
+        trainer = DPOTrainer(
+            model=model, args=arguments, train_dataset=Dataset.from_list(rows), processing_class=tokenizer(),
+            callbacks=[recorder.callback],
+        )  # fmt: skip
+        trainer.train()
+    return recorder.callback.logs, model
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_the_trajectory_is_trls(tmp_path, accumulate):
+    pytest.importorskip("trl", reason="needs the extra peers: pip install 'trueline[peers]'")
+    folder = tmp_path / "model"
+    start = llama(vocab_size=41)
+    start.save_pretrained(folder)
+    pairs = make_pairs(STEPS * PER_STEP)
+    logs, their_model = theirs(folder, pairs, tmp_path / "trl", accumulate)
+
+    config = TrainingConfig(learning_rate=RATE, warmup=0.0, batch_size=PER_STEP, steps=STEPS)
+    prepared = preference_examples(ChatCodec(tokenizer()), pairs, config.max_length)
+    data, _ = add_reference(start, prepared.examples, weights="start", config=config)
+    batches = SeededBatches(
+        kind="pairs", examples=data, batch_size=PER_STEP, limit=STEPS, order=range(len(pairs))
+    )
+    run = train(start, batches, DPOObjective(beta=BETA), config)
+
+    assert len(logs) == STEPS and max(line["loss"] for line in run.history) > 0.7
+    for line, log in zip(run.history, logs):
+        assert line["loss"] == pytest.approx(float(log["loss"]), abs=1e-4)
+        assert line["margin"] == pytest.approx(float(log["rewards/margins"]), abs=1e-4)
+        assert line["chosen_reward"] == pytest.approx(float(log["rewards/chosen"]), abs=1e-4)
+        assert line["learning_rate"] == pytest.approx(float(log["learning_rate"]))
+        assert line["grad_norm"] == pytest.approx(float(log["grad_norm"]), rel=1e-3)
+    for (name, ours), (_, peer) in zip(start.named_parameters(), their_model.named_parameters()):
+        assert torch.allclose(ours, peer, atol=1e-4), name
+
+
+def test_the_tokens_are_trls(tmp_path):
+    pytest.importorskip("trl", reason="needs the extra peers: pip install 'trueline[peers]'")
+    pairs = make_pairs(5)
+    prepared = preference_examples(ChatCodec(tokenizer()), pairs, 1024)
+    words = tokenizer()
+    for example, pair in zip(prepared.examples, pairs):
+        assert words.decode(example.tree.trunk) == f"<bos> <user> {pair.prompt[0].content} <bot>"
+        assert words.decode(example.tree.branches[0]) == f"{pair.chosen} <eos>"
