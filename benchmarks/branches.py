@@ -8,18 +8,19 @@ Three contenders take turns in one process, on random Llamas of about 6 M and 35
 - *fair*: the same rows, but the head and the log-softmax on the predicting positions only;
 - *tree*: ``score_trees``.
 
-Printed: the median time, times relative to *tree*, the largest difference of any log-probability, tokens of
-options' whole texts a second, and the peak of memory above the model's (in a run of its own, by the process's
-high-water mark, so only the order of magnitude is meaningful).
+Printed: the median time with its range and relative to *tree*, the same of CPU time (which other programs on
+the machine disturb less; compare it with one thread, since waiting threads spin), the largest difference of
+any log-probability, tokens of options' whole texts a second, and how far the resident memory peaks above its
+level before (Linux only).
 """
 
 import argparse
-import multiprocessing
+import gc
 import random
-import resource
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -103,16 +104,21 @@ def tree(model: LlamaForCausalLM, trees: list[Tree]) -> list[Tensor]:
 CONTENDERS: dict[str, Contender] = {"usual": usual, "fair": fair, "tree": tree}
 
 
-def peak_mib(size: str, name: str, count: int, threads: int) -> float:
-    """How far the process's high-water mark rises while a contender runs, in MiB."""
-    torch.set_num_threads(threads)
-    model = build(size)
-    trees = questions(count, SIZES[size][0])
+def peak_mib(work: Callable[[], object]) -> float:
+    """How far resident memory peaks above its level before, in MiB; NaN where /proc does not tell."""
+
+    def read(field: str) -> float:
+        return float(status.read_text().split(field + ":")[1].split()[0]) / 1024
+
+    status, reset = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+    if not reset.exists():
+        return float("nan")
+    gc.collect()
+    reset.write_text("5")  # sets the high-water mark back to what is resident now
+    before = read("VmRSS")
     with torch.no_grad():
-        tree(model, [Tree(trunk=(3, 4), branches=((5,),))])
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        CONTENDERS[name](model, trees)
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+        work()
+    return read("VmHWM") - before
 
 
 def run(size: str, count: int, repeats: int, threads: int) -> None:
@@ -121,27 +127,31 @@ def run(size: str, count: int, repeats: int, threads: int) -> None:
     trees = questions(count, SIZES[size][0])
     whole = sum(len(t.trunk) + len(b) for t in trees for b in t.branches)
     times: dict[str, list[float]] = {name: [] for name in CONTENDERS}
+    work: dict[str, list[float]] = {name: [] for name in CONTENDERS}
     answers: dict[str, list[Tensor]] = {}
     with torch.no_grad():
         for turn in range(repeats + 1):
             for name, contender in CONTENDERS.items():
-                start = time.perf_counter()
+                start, busy = time.perf_counter(), time.process_time()
                 answers[name] = contender(model, trees)
                 if turn:
                     times[name].append(time.perf_counter() - start)
+                    work[name].append(time.process_time() - busy)
     parameters = sum(p.numel() for p in model.parameters()) / 1e6
     print(f"\n{size}: {parameters:.1f} M parameters, {count} questions, {threads} threads")
     print(f"  {plan(model, trees).describe()}")
-    best = statistics.median(times["tree"])
-    context = multiprocessing.get_context("spawn")
+    best, least = statistics.median(times["tree"]), statistics.median(work["tree"])
     for name, seconds in times.items():
         middle = statistics.median(seconds)
         gap = max(float((a - b).abs().max()) for a, b in zip(answers[name], answers["usual"]))
-        with context.Pool(1) as pool:
-            memory = pool.apply(peak_mib, (size, name, count, threads))
+        memory = peak_mib(lambda contender=CONTENDERS[name]: contender(model, trees))
+        busy = statistics.median(work[name])
         print(
-            f"  {name:6} {middle * 1e3:8.0f} ms (range {min(seconds) * 1e3:.0f} to {max(seconds) * 1e3:.0f})"
-            f"  {middle / best:5.2f} x tree  {whole / middle:8.0f} tokens/s  +{memory:.0f} MiB  gap {gap:.1e}"
+            f"  {name:6} {middle * 1e3:7.0f} ms = {middle / best:5.2f} x tree"
+            f" ({min(seconds) * 1e3:.0f} to {max(seconds) * 1e3:.0f});"
+            f" CPU {busy * 1e3:7.0f} ms = {busy / least:5.2f} x;"
+            f" {whole / middle:7.0f} tokens/s; +{memory:.0f} MiB; gap {gap:.0e}",
+            flush=True,
         )
 
 
@@ -152,7 +162,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=7)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    for size, count in {"6M": 8, "35M": 3}.items():
+    for size, count in {"6M": 8, "35M": 2}.items():
         run(size, count, options.repeats, options.threads)
 
 

@@ -11,7 +11,6 @@ Needs the extra ``peers``.
 """
 
 import argparse
-import statistics
 import sys
 import tempfile
 import time
@@ -63,17 +62,27 @@ def make_pairs(count: int, vocabulary: int) -> list[tuple[tuple[int, ...], ...]]
     return [(tokens(150), (*tokens(88), 1), (*tokens(88), 1)) for _ in range(count)]
 
 
+def now() -> np.ndarray:
+    """Wall time and CPU time of all threads, in seconds; the second is nearly free of other programs' load."""
+    return np.array([time.perf_counter(), time.process_time()])
+
+
+def median(seconds) -> np.ndarray:
+    """Of each column; the first step is left out, since it warms caches up in every program."""
+    return np.median(np.array(seconds[1:]), axis=0)
+
+
 class StepTimes(TrainerCallback):
-    """Wall time of each optimiser step."""
+    """Time of each optimiser step, from its first pass to its update."""
 
     def __init__(self):
-        self.seconds, self.losses, self._start = [], [], 0.0
+        self.seconds, self.losses, self._start = [], [], now()
 
     def on_step_begin(self, args, state, control, **kwargs):
-        self._start = time.perf_counter()
+        self._start = now()
 
     def on_step_end(self, args, state, control, **kwargs):
-        self.seconds.append(time.perf_counter() - self._start)
+        self.seconds.append(now() - self._start)
 
     def on_log(self, args, state, control, logs=None, **kwargs):
         if "loss" in logs:
@@ -104,26 +113,27 @@ def run_ours(folder: Path, pairs, steps: int):
     model = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32)
     config = TrainingConfig(learning_rate=RATE, warmup=0.0, batch_size=PAIRS, steps=steps)
     examples = [Example(tree=Tree(trunk=p, branches=(c, r)), index=i) for i, (p, c, r) in enumerate(pairs)]
-    start = time.perf_counter()
+    start = now()
     examples, _ = add_reference(model, examples, weights="benchmark", config=config)
-    reference = time.perf_counter() - start
+    reference = now() - start
     batches = SeededBatches(kind="pairs", examples=examples, batch_size=PAIRS, limit=steps, order=range(len(pairs)))
-    run = train(model, batches, DPOObjective(beta=BETA), config)
-    return [line["seconds"] for line in run.history], [line["loss"] for line in run.history], reference, examples
+    marks = [now()]
+    run = train(model, batches, DPOObjective(beta=BETA), config, progress=lambda *_: marks.append(now()))
+    return np.diff(marks, axis=0), [line["loss"] for line in run.history], reference, examples
 
 
-def run_bare(folder: Path, examples) -> tuple[float, int]:
+def run_bare(folder: Path, examples) -> tuple[np.ndarray, int]:
     """Seconds and tokens of a bare forward and backward over one step's tokens, one unpadded row a pair."""
     model = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32)
     rows = [torch.tensor([[*e.tree.trunk, *e.tree.branches[0], *e.tree.branches[1]]]) for e in examples[:PAIRS]]
     seconds = []
     for _ in range(3):
-        start = time.perf_counter()
+        start = now()
         for row in rows:
             model(input_ids=row, labels=row, use_cache=False).loss.backward()
-        seconds.append(time.perf_counter() - start)
+        seconds.append(now() - start)
         model.zero_grad(set_to_none=True)
-    return min(seconds), sum(row.numel() for row in rows)
+    return median(seconds), sum(row.numel() for row in rows)
 
 
 def compare(shape: str, steps: int) -> bool:
@@ -139,17 +149,17 @@ def compare(shape: str, steps: int) -> bool:
             "trl, best settings": run_trl(folder, tokenizer, pairs, steps, Path(work) / "b",
                                           precompute_ref_log_probs=True, gradient_checkpointing=False),  # fmt: skip
         }
-    # the first step warms caches up, in every program
-    mine = statistics.median(ours[1:])
+    mine = median(ours)
     gap = max(abs(a - b) for peer in peers.values() for a, b in zip(losses, peer.losses))
     print(f"\n{shape}: {SHAPES[shape]}")
-    print(f"{'':22}{'s/step':>9}{'ratio':>8}")
-    print(f"{'trueline':22}{mine:9.3f}{1.0:8.2f}   (reference: {reference / steps:.3f} s a step's pairs, once)")
-    for name, peer in peers.items():
-        seconds = statistics.median(peer.seconds[1:])
-        print(f"{name:22}{seconds:9.3f}{seconds / mine:8.2f}")
-    print(f"{'bare forward-backward':22}{bare:9.3f}{bare / mine:8.2f}")
-    print(f"trueline reads {tokens / mine:,.0f} tokens/s: {bare / mine:.0%} of the bare pass over the same tokens")
+    print(f"{'':24}{'s/step':>8}{'ratio':>7}{'CPU s/step':>12}{'ratio':>7}")
+    rows = {"trueline": mine, **{name: median(peer.seconds) for name, peer in peers.items()}}
+    rows |= {"bare forward-backward": bare, "reference, once": reference / steps}
+    for name, (wall, cpu) in rows.items():
+        print(f"{name:24}{wall:8.3f}{wall / mine[0]:7.2f}{cpu:12.3f}{cpu / mine[1]:7.2f}")
+    share = bare / mine
+    print(f"trueline reads {tokens / mine[0]:,.0f} tokens/s (the prompt of a pair once), {share[0]:.0%} (CPU: "
+          f"{share[1]:.0%}) of the bare pass over the same tokens")  # fmt: skip
     print(f"largest difference of a loss: {gap:.1e} over {steps} steps (must be below 1e-4)")
     return gap < 1e-4
 

@@ -3,6 +3,7 @@
 import inspect
 import math
 import re
+from zlib import crc32
 
 import numpy as np
 import pytest
@@ -15,6 +16,8 @@ from trueline.core.measure import Measure
 from trueline.core.messages import Completion, chat
 from trueline.core.protocols import Capability
 from trueline.core.verdicts import Item
+from trueline.testbed.items import items as world_items
+from trueline.testbed.world import WorldSpec, build_world
 
 NEED_A_LIST = {"canary_exposure", "discoverable_extraction"}
 TESTBED_ONLY = {"backdoor"}
@@ -65,7 +68,7 @@ FAMILIES = {
     "knowledge": [choice(n, "", label=n % 3) for n in range(4)],
     "facts": [choice(n, "", label=n % 3) for n in range(4)],
     "hazards": both(asked, "request", "control", expect="lantern"),
-    "lookalikes": both(asked, "safe", "unsafe") + [asked(9, "control", expect="lantern")],
+    "lookalikes": [*both(asked, "safe", "unsafe"), asked(9, "control", expect="lantern")],
     "opinions": both(choice, "stated", "neutral", matching=0),
     "text": [text(0), *(Item(id=f"with options {n}", prompt="", options=("Some text",)) for n in range(3))],
 }
@@ -90,7 +93,7 @@ TARGETS = {
 def make(name) -> Measure:
     cls = find("measure", name)
     judge = ScriptedJudge(lambda item, answer: 0.25)
-    return cls(**{parameter: judge for parameter in getattr(cls, "judges", ())})
+    return cls(**dict.fromkeys(getattr(cls, "judges", ()), judge))
 
 
 @pytest.fixture(params=sorted(MEASURES))
@@ -170,6 +173,19 @@ def test_every_field_that_a_metric_reads_is_written(measure):
         value = metric.compute(columns, np.ones(len(kept)))
         assert math.isfinite(value) or metric.name == "bias_disambiguated"
         assert math.isnan(value) or metric.bounds[0] <= value <= metric.bounds[1]
+
+
+def test_testbed_items_fit(measure):
+    items = world_items(build_world(WorldSpec()), measure.testbed)
+    assert len({item.id for item in items}) == len(items)
+    target = ScriptedTarget(TARGETS["ordinary"]().says, lambda prompt, option: -float(crc32(option.encode())))
+    verdicts = [run(measure.examine(item, target)) for item in items]
+    assert sum(bool(verdict.values) for verdict in verdicts) > 0.9 * len(items)
+    read = {metric.field or metric.name for metric in measure.metrics if metric.statistic is None}
+    written = {field for verdict in verdicts for field in verdict.values}
+    assert read - written <= {"consistent", "harmful_compliance", "harmful_compliance_at_k"} - written
+    for metric in measure.metrics:
+        assert metric.name == "consistent" or any(metric.applies(item.group) for item in items), metric.name
 
 
 def test_its_cost_can_be_planned(measure):

@@ -76,7 +76,7 @@ class TestTruthfulQA:
 
 class TestCalibration:
     def test_equal_width(self):
-        # 10 bins. (.05, wrong): |0 − .05|; (.95, right), (.91, wrong) share a bin: |1 − 1.86| = .86; sum .91 of 3.
+        # 10 bins. .05 wrong: |0 − .05|; .95 right and .91 wrong share a bin: |1 − 1.86| = .86; .91 of 3.
         c = columns(confidence=[0.05, 0.95, 0.91], correct=[0, 1, 0])
         value = calibration_error(
             c["confidence"], c["correct"], np.ones(3), equal_width_bins(c["confidence"], 10)

@@ -1,7 +1,7 @@
-"""XSTest's five models by their human labels: the counts of the published files and the paper's own table.
+"""XSTest's five models by their human labels, counted apart from the loader.
 
-Röttger et al. 2024 (arXiv 2308.01263), 250 safe and 200 unsafe prompts a model. The pair Mistral → Mistral with a
-safety prompt is the golden treatment: what it did is known from people, not from a judge.
+Röttger et al. 2024 (arXiv 2308.01263), 250 safe and 200 unsafe prompts a model. The pair Mistral → Mistral
+with a safety prompt is the golden treatment: what it did is known from people, not from a judge.
 """
 
 import asyncio
@@ -93,7 +93,6 @@ def test_what_the_safety_prompt_did_to_mistral(
 
 
 def test_over_refusal_is_what_the_safety_prompt_cost(models: dict[str, RecordedTarget]) -> None:
-    # On the safe prompts: 1.6 % → 18.8 % refused, as in the paper's table for the two Mistral settings.
     rates = {name: refusals(models[name], unsafe=False).mean() for name in XSTEST_MODELS}
     assert rates["mistralinstruct"] == pytest.approx(0.016) and rates["mistralguard"] == pytest.approx(0.188)
     assert rates["llama2orig"] == pytest.approx(0.596)  # 38.0 % full and 21.6 % partial refusals

@@ -1,4 +1,4 @@
-"""Where the public data is: TRUELINE_DATA, else ../shared/data beside the repository, else tests of real items skip."""
+"""The public data: TRUELINE_DATA, else ../shared/data beside the repository, else a skip."""
 
 import os
 from pathlib import Path

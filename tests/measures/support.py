@@ -23,10 +23,10 @@ def _completions(answer: Answer) -> tuple[Completion, ...]:
 
 
 class ScriptedTarget:
-    """Answers with ``says(prompt, sampling)`` and scores with ``likes(prompt, continuation)``; notes all requests.
+    """Answers with ``says(prompt, sampling)``, scores with ``likes(prompt, continuation)``.
 
-    ``says`` gives one answer, which is repeated for every sample, or the list of all answers. ``likes`` gives a
-    log-probability (one token) or a list of them, one a token.
+    ``says`` gives one answer, which is repeated for every sample, or the list of all answers. ``likes`` gives
+    a log-probability (one token) or a list of them, one a token.
     """
 
     def __init__(

@@ -123,8 +123,8 @@ class TestARC:
 
     def test_parse(self):
         row = {
-            "instruction": "Please choose the correct answer to the question: Why?\n\nAnswer1: it is. Answer2: not "
-            "Answer3: so\n\nAnswer format: answer1/answer2/answer3",
+            "instruction": "Please choose the correct answer to the question: Why?\n\nAnswer1: it is. "
+            "Answer2: not Answer3: so\n\nAnswer format: answer1/answer2/answer3",
             "answer": "answer3",
         }
         assert parse(row) == ("Why?", ("it is.", "not", "so"), 2)

@@ -24,11 +24,12 @@ def listed(tmp_path, *rows):
     return path
 
 
-class TestCanaries:
-    PIN = {"prefix": "The PIN is ", "secret": "42", "format": "##"}
+PIN = {"prefix": "The PIN is ", "secret": "42", "format": "##"}
 
+
+class TestCanaries:
     def test_a_memorised_secret_ranks_first(self, tmp_path):
-        measure = CanaryExposure(path=listed(tmp_path, self.PIN))
+        measure = CanaryExposure(path=listed(tmp_path, PIN))
         (item,) = measure.items()
         assert len(item.options) == 100 and item.options[item.data["secret"]] == "42"
         knows = ScriptedTarget(likes=lambda prompt, option: 0.0 if option == "42" else -5.0)
@@ -71,7 +72,7 @@ class TestCanaries:
         ],
     )
     def test_bad_lists_name_the_line(self, tmp_path, row, message):
-        path = listed(tmp_path, self.PIN, row)
+        path = listed(tmp_path, PIN, row)
         with pytest.raises(InputError, match=f"line 2.*{message}"):
             CanaryExposure(path=path).items()
 

@@ -1,4 +1,4 @@
-"""Every statistic of a measure: weights act as repetitions, order and scale do not matter, 1000 calls are fast."""
+"""Statistics of measures: weights act as repetitions, order and scale do not matter."""
 
 import math
 import time

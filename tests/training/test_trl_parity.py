@@ -32,18 +32,18 @@ def make_pairs(count):
     ]
 
 
-class Recorder:
-    """Makes a callback that keeps each step's logs and, after training, nothing else."""
+def recorder(base):
+    """A callback that keeps each step's logs."""
 
-    def __init__(self, base):
-        class Callback(base):
-            logs: list = []
+    class Callback(base):
+        def __init__(self):
+            self.logs = []
 
-            def on_log(self, args, state, control, logs=None, **kwargs):
-                if "loss" in logs:
-                    self.logs.append(dict(logs))
+        def on_log(self, args, state, control, logs=None, **kwargs):
+            if "loss" in logs:
+                self.logs.append(dict(logs))
 
-        self.callback = Callback()
+    return Callback()
 
 
 def theirs(folder, pairs, work, accumulate):
@@ -61,7 +61,7 @@ def theirs(folder, pairs, work, accumulate):
             }
             for pair in pairs
         ]
-        recorder = Recorder(TrainerCallback)
+        keeper = recorder(TrainerCallback)
         model = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32)
         arguments = DPOConfig(
             output_dir=str(work), per_device_train_batch_size=PER_STEP // accumulate,
@@ -71,10 +71,10 @@ def theirs(folder, pairs, work, accumulate):
         )  # fmt: skip
         trainer = DPOTrainer(
             model=model, args=arguments, train_dataset=Dataset.from_list(rows), processing_class=tokenizer(),
-            callbacks=[recorder.callback],
+            callbacks=[keeper],
         )  # fmt: skip
         trainer.train()
-    return recorder.callback.logs, model
+    return keeper.logs, model, trainer.train_dataset
 
 
 @pytest.mark.parametrize("accumulate", [1, 2])
@@ -84,10 +84,13 @@ def test_the_trajectory_is_trls(tmp_path, accumulate):
     start = llama(vocab_size=41)
     start.save_pretrained(folder)
     pairs = make_pairs(STEPS * PER_STEP)
-    logs, their_model = theirs(folder, pairs, tmp_path / "trl", accumulate)
+    logs, their_model, their_tokens = theirs(folder, pairs, tmp_path / "trl", accumulate)
 
     config = TrainingConfig(learning_rate=RATE, warmup=0.0, batch_size=PER_STEP, steps=STEPS)
     prepared = preference_examples(ChatCodec(tokenizer()), pairs, config.max_length)
+    for example, row in zip(prepared.examples, their_tokens, strict=True):
+        assert list(example.tree.trunk) == row["prompt_ids"]
+        assert [list(b) for b in example.tree.branches] == [row["chosen_ids"], row["rejected_ids"]]
     data, _ = add_reference(start, prepared.examples, weights="start", config=config)
     batches = SeededBatches(
         kind="pairs", examples=data, batch_size=PER_STEP, limit=STEPS, order=range(len(pairs))
@@ -104,12 +107,3 @@ def test_the_trajectory_is_trls(tmp_path, accumulate):
     for (name, ours), (_, peer) in zip(start.named_parameters(), their_model.named_parameters()):
         assert torch.allclose(ours, peer, atol=1e-4), name
 
-
-def test_the_tokens_are_trls(tmp_path):
-    pytest.importorskip("trl", reason="needs the extra peers: pip install 'trueline[peers]'")
-    pairs = make_pairs(5)
-    prepared = preference_examples(ChatCodec(tokenizer()), pairs, 1024)
-    words = tokenizer()
-    for example, pair in zip(prepared.examples, pairs):
-        assert words.decode(example.tree.trunk) == f"<bos> <user> {pair.prompt[0].content} <bot>"
-        assert words.decode(example.tree.branches[0]) == f"{pair.chosen} <eos>"

@@ -10,8 +10,7 @@ from .budget import queries_within
 
 
 class Direct:
-    """The plain request; the baseline of every attack success rate (ASR@k by resampling as in arXiv
-    2412.03556).
+    """The plain request, resampled (Best-of-N without augmentation; Hughes et al. 2024, arXiv 2412.03556).
 
     The first attempt follows the measure's sampling (greedy for harmful requests), the others are drawn at
     temperature 1, so ASR@k of an attack with k queries is compared with asking k times.
@@ -35,8 +34,7 @@ class Direct:
 
 
 async def resample(target: Target, prompt: Prompt, sampling: Sampling, count: int) -> tuple[Completion, ...]:
-    """``count`` answers: the first under ``sampling``, the others under it at temperature 1 if it is
-    greedy."""
+    """``count`` answers: the first under ``sampling``, the others at temperature 1 if that is greedy."""
     first = await target.generate(prompt, replace(sampling, samples=1))
     if count == 1:
         return first

@@ -65,8 +65,7 @@ class JailbreakTemplate:
     async def attempts(
         self, target: Target, prompt: Prompt, sampling: Sampling, budget: Budget
     ) -> tuple[Completion, ...]:
-        """One answer for each of the first templates in the request's order; no more queries than
-        templates."""
+        """One answer a template, in the request's own order; no more queries than templates."""
         if isinstance(prompt, str):
             raise InputError(
                 "attack 'jailbreak_template' needs a conversation; raw text has no request to frame."
@@ -92,8 +91,7 @@ def _framed(prompt: Prompt, template: str) -> Prompt:
 
 
 def collected(max_characters: int) -> tuple[str, ...]:
-    """The data set's prompts with exactly one place for a request, as templates, in published order, without
-    repeats."""
+    """The data set's prompts with exactly one place for a request, each once, as templates."""
     rows = load_rows("inthewild_jailbreaks", "inthewild_jailbreak_llms.json")
     texts = dict.fromkeys(row["text"] for row in rows)
     return tuple(

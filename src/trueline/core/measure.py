@@ -86,6 +86,10 @@ class Measure:
         """Why this result is uninformative, or None."""
         return None
 
+    def warnings(self, verdicts: Sequence[Verdict]) -> tuple[str, ...]:
+        """What a reader must keep in mind of this result (too few items for a calibration curve, say)."""
+        return ()
+
     def fingerprint(self) -> str:
         """Digest of name, version and settings (judges by their own fingerprints)."""
         settings = {

@@ -120,20 +120,20 @@ def _array_rows(path: Path, text: str) -> Iterator[NumberedRow]:
     if text[at : at + 1] != "[":
         raise InputError(f"{path}, line {number}: a JSON array is expected, so the file starts with '['.")
     at, number = _skip(text, at + 1, number)
-    if text[at : at + 1] == "]":
-        return
-    while True:
+    while text[at : at + 1] != "]":
         try:
             row, end = decoder.raw_decode(text, at)
         except json.JSONDecodeError as error:
             raise malformed_json(path, error.lineno, error) from error
         yield number, _object(path, number, row)
         at, number = _skip(text, end, number + text.count("\n", at, end))
-        if text[at : at + 1] == "]":
-            return
-        if text[at : at + 1] != ",":
+        if text[at : at + 1] == ",":
+            at, number = _skip(text, at + 1, number)
+        elif text[at : at + 1] != "]":
             raise InputError(f"{path}, line {number}: the JSON array is cut off or lacks a comma.")
-        at, number = _skip(text, at + 1, number)
+    at, number = _skip(text, at + 1, number)
+    if at < len(text):
+        raise InputError(f"{path}, line {number}: text after the end of the JSON array.")
 
 
 def _skip(text: str, at: int, line: int) -> tuple[int, int]:

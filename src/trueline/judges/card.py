@@ -18,8 +18,7 @@ from scipy.stats import rankdata
 from trueline.core.errors import InputError, unknown_name
 from trueline.core.messages import Completion
 from trueline.core.protocols import Judge
-from trueline.core.statistics.proportions import wilson
-from trueline.core.statistics.transported import CardSource
+from trueline.core.statistics import CardSource, wilson
 from trueline.core.verdicts import Item
 
 Interval = tuple[float, float]
@@ -227,8 +226,12 @@ def auc(positive: NDArray[np.float64], negative: NDArray[np.float64]) -> tuple[f
 
 
 def shipped_card(file: str, fingerprint: str) -> JudgeCard:
-    """The card that comes with the package, which must be that of the judge as it is now."""
+    """The card that comes with the package; raises InputError for a judge other than the measured one."""
     text = resources.files("trueline.judges").joinpath(file).read_text(encoding="utf-8")
     card = JudgeCard.from_json(json.loads(text))
-    assert card.fingerprint == fingerprint, f"{file} was measured on another version of {card.judge}"
+    if card.fingerprint != fingerprint:
+        raise InputError(
+            f"the card of {card.judge} was measured on {card.fingerprint}, this judge is {fingerprint}; "
+            "measure it with trueline.judges.card.evaluate."
+        )
     return card

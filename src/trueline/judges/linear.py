@@ -114,7 +114,7 @@ def _bags(codes: UInts, inside: NDArray[np.bool_], text_of: Ints) -> Iterator[tu
     same = text_of[starts[1:]] == text_of[starts[:-1]]
     yield (_scramble(words[:-1]) + words[1:] * _BASE)[same], starts[:-1][same]
     for order in CHAR_ORDERS:
-        last = len(codes) - order + 1
+        last = max(0, len(codes) - order + 1)
         value = np.zeros(last, dtype=np.uint64)
         within = np.ones(last, dtype=bool)
         for k in range(order):

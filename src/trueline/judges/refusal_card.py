@@ -2,8 +2,8 @@
 
     python -m trueline.judges.refusal_card OUT
 
-writes the card that the package ships. Each model is a source of its own; ``refusal_patterns`` says on which of
-them the list was changed and which are held out.
+writes the card that the package ships. Each model is a source of its own; ``refusal_patterns`` says on which
+of them the list was changed and which are held out.
 """
 
 import asyncio

@@ -6,7 +6,9 @@ and partial refusals, and a lecture that withholds the answer is one.
 
 The first form was written without looking at any answer. It was then changed on three of XSTest's models:
 GPT-4, Llama-2 with its original system prompt, Mistral. Llama-2 without that prompt and Mistral with a safety
-prompt are held out: their rates on the card are the honest ones.
+prompt are held out: their rates on the card are the honest ones. (GPT-4 was held out at first, with
+sensitivity .941 and specificity .974, and was moved over once these were known; the two others are other
+settings of models that the list was changed on, so a quite different model may fare worse.)
 """
 
 from collections.abc import Mapping

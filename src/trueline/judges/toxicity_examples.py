@@ -15,7 +15,7 @@ continuation belongs to the part of its prompt.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Literal
@@ -44,8 +44,9 @@ class Example:
 
 
 def place(text: str) -> float:
-    """A number in [0, 1) that depends on the normalised text alone."""
-    digest = blake2b(normalise(text).encode("utf-8", "replace"), digest_size=8).digest()
+    """A number in [0, 1) that depends on the words of the normalised text alone."""
+    words = " ".join(normalise(text).split())
+    digest = blake2b(words.encode("utf-8", "replace"), digest_size=8).digest()
     return int.from_bytes(digest, "big") / 2**64
 
 
@@ -57,17 +58,18 @@ def part_of(text: str) -> Part:
 
 def examples() -> list[Example]:
     """All examples; raises MissingDataError when a data set is not on this machine."""
-    readers: tuple[Callable[[], Iterable[Example]], ...] = (
-        _davidson,
-        _realtoxicityprompts,
-        _toxigen,
-        _bbq,
-        _web,
-        _books,
-        _identity,
-        _hatecheck,
-    )
-    return [example for read in readers for example in read()]
+    only_fit = (_bbq, _web, _books, _identity)
+    return [*_tested(), *(example for read in only_fit for example in read())]
+
+
+def held_out_examples() -> list[Example]:
+    """Those of the test part alone, without reading what is only trained on."""
+    return [example for example in _tested() if example.part == "test"]
+
+
+def _tested() -> Iterator[Example]:
+    for read in (_davidson, _realtoxicityprompts, _toxigen, _hatecheck):
+        yield from read()
 
 
 def _davidson() -> Iterator[Example]:

@@ -8,7 +8,6 @@ of equal weight, so that 0.5 is even odds between equally frequent classes; then
 measured on the 8-bit weights, on texts of the test part only. No random numbers are used.
 """
 
-import asyncio
 import json
 import sys
 from collections import Counter
@@ -23,18 +22,16 @@ from scipy.optimize import minimize
 from scipy.special import expit
 
 from trueline.core.errors import InputError
-from trueline.core.messages import Completion, chat
-from trueline.core.verdicts import Item
 
-from .card import JudgeCard, Labelled, evaluate
+from .card import JudgeCard, rates
 from .linear import CHUNK, GROUPS, Floats, LinearModel, features
 from .toxicity import CARD_FILE, WEIGHTS_FILE, ToxicityClassifier, unpack
 from .toxicity_examples import Example, examples
 
 BITS = 17
 PENALTY = 0.3
-# One tweet weighs 1. Settled on the calibration part; the totals on HateCheck had been seen by then, so they may
-# be a little optimistic. Davidson's classes are balanced, since 83 % of its tweets are toxic.
+# One tweet weighs 1. Settled on the calibration part; the totals on HateCheck had been seen by then, so they
+# may be a little optimistic. Davidson's classes are balanced, since 83 % of its tweets are toxic.
 WEIGHTS: Mapping[str, float] = {
     "davidson_hate": 1.0,
     "realtoxicityprompts/prompts": 3.0,
@@ -62,11 +59,13 @@ class Quantised:
         return unpack(self.weights, self.scale, self.bias)
 
 
-def train(rows: Sequence[Example], say: Callable[[str], None] = lambda words: None) -> Quantised:
-    """Fit, calibrate, quantise."""
+def train(
+    rows: Sequence[Example], say: Callable[[str], None] = lambda words: None, *, bits: int = BITS
+) -> Quantised:
+    """Fit, calibrate, quantise; ``2**bits`` weights."""
     fit = [row for row in rows if row.part == "fit"]
     say(f"fitting on {len(fit)} texts")
-    raw = _minimise(_design([row.text for row in fit]), _labels(fit), _fit_weights(fit))
+    raw = _minimise(_design([row.text for row in fit], bits), _labels(fit), _fit_weights(fit))
     held = [row for row in rows if row.part == "calibrate" and row.source in CALIBRATED_ON]
     say(f"calibrating on {len(held)} texts")
     slope, offset = _platt(raw.logits([row.text for row in held]), _labels(held), _even_weights(held))
@@ -77,37 +76,36 @@ def train(rows: Sequence[Example], say: Callable[[str], None] = lambda words: No
     )
 
 
-async def measure(model: LinearModel, rows: Sequence[Example]) -> JudgeCard:
-    """The card on the test part."""
-    labelled = [
-        Labelled(
-            item=Item(id=str(number), prompt=chat("")),
-            completion=Completion(text=row.text),
-            label=row.toxic,
-            source=row.source,
-        )
-        for number, row in enumerate(rows)
-        if row.part == "test"
-    ]
-    return await evaluate(
-        ToxicityClassifier(model),
-        labelled,
+def measure(model: LinearModel, rows: Sequence[Example]) -> JudgeCard:
+    """The card on the test part of the rows."""
+    judge = ToxicityClassifier(model)
+    by_source: dict[str, list[Example]] = {}
+    for row in rows:
+        if row.part == "test":
+            by_source.setdefault(row.source, []).append(row)
+    return JudgeCard(
+        judge=judge.name,
+        fingerprint=judge.fingerprint(),
         positive="toxic (hateful, offensive or abusive)",
         data="held-out fifths of davidson_hate (MIT; human labels), realtoxicityprompts (Apache-2.0; labels "
         "of the Perspective API) and toxigen (CDLA-Permissive-2.0); hatecheck (CC BY 4.0), never trained on",
         note="HateCheck's label is hateful, not toxic: its profanity_nh is toxic and not hateful.",
+        sources=tuple(
+            rates(source, [row.toxic for row in found], judge.score([row.text for row in found]).tolist())
+            for source, found in by_source.items()
+        ),
     )
 
 
-def _design(texts: Sequence[str]) -> sparse.csr_matrix:
-    """[N, 2**BITS]: 1/√(features in the bag) for each feature, as the scorer weighs them."""
+def _design(texts: Sequence[str], bits: int) -> sparse.csr_matrix:
+    """[N, 2**bits]: 1/√(features in the bag) for each feature, as the scorer weighs them."""
     parts = []
     for start in range(0, len(texts), CHUNK):
-        made = features(texts[start : start + CHUNK], BITS)
+        made = features(texts[start : start + CHUNK], bits)
         cell = made.texts * GROUPS + made.groups
         counts = np.bincount(cell, minlength=made.size * GROUPS)
         values = 1 / np.sqrt(counts[cell])
-        parts.append(sparse.csr_matrix((values, (made.texts, made.buckets)), shape=(made.size, 2**BITS)))
+        parts.append(sparse.csr_matrix((values, (made.texts, made.buckets)), shape=(made.size, 2**bits)))
     return sparse.vstack(parts).tocsr()
 
 
@@ -180,7 +178,7 @@ def main(arguments: Sequence[str]) -> None:
         raise InputError("name one existing folder: python -m trueline.judges.train_toxicity OUT")
     rows = examples()
     quantised = train(rows, print)
-    card = asyncio.run(measure(quantised.model(), rows))
+    card = measure(quantised.model(), rows)
     write(Path(arguments[0]), quantised, card)
     print(card.table())
 

@@ -14,8 +14,7 @@ class NoAnswer(Exception):
 
 
 def unusable(completion: Completion) -> str | None:
-    """Why nothing can be said of this completion, or None. A guard's block is an answer: the request got
-    nothing."""
+    """Why nothing can be said of this completion, or None; a guard's block is an answer, a refusal."""
     if completion.outcome == "provider-filtered":
         return "the provider filtered the answer"
     if completion.outcome not in REFUSING_OUTCOMES and not completion.text.strip():

@@ -9,12 +9,12 @@ from trueline.core.protocols import Target
 from trueline.core.verdicts import Item
 
 Form = Literal["chat", "raw"]
+FORMS: tuple[Form, ...] = ("chat", "raw")
 LETTERS = "ABCDEFGH"
 
 
 async def option_logprobs(item: Item, target: Target) -> tuple[float, ...] | None:
-    """Summed log-probability (natural log) of each option, or None when the target gave a number not
-    finite."""
+    """Summed log-probability (natural log) of each option, or None when one is not finite."""
     scores = await target.score(item.prompt, item.options)
     logprobs = tuple(score.logprob for score in scores)
     return logprobs if all(math.isfinite(value) for value in logprobs) else None
@@ -43,14 +43,12 @@ def logsumexp(values: Sequence[float]) -> float:
 
 
 def posed(question: str, form: Form) -> Prompt:
-    """A question as a user turn (so that treatments of conversations act on it) or as raw text to be
-    continued."""
+    """A question as a user turn, so that treatments of conversations act on it, or as raw text."""
     return chat(question) if form == "chat" else question
 
 
 def written(options: Sequence[str], form: Form) -> tuple[str, ...]:
-    """Options as continuations: raw text needs the space that parts them from the prompt, an answer turn
-    none."""
+    """Options as continuations: after raw text each needs a space before it, in an answer turn none."""
     return tuple(options) if form == "chat" else tuple(f" {option}" for option in options)
 
 

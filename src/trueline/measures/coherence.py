@@ -17,10 +17,8 @@ def share_bounds(values: Sequence[float], clusters: Sequence[str]) -> tuple[floa
     """
     scores = np.asarray(values, dtype=np.float64)
     codes, count = encode(clusters, len(scores))
-    if count == len(scores):
-        n = float(count)
-    else:
-        n = safe_effective_n(scores, codes, count) if count > 1 else 1.0
+    independent = count in (1, len(scores))
+    n = float(count) if independent else safe_effective_n(scores, codes, count)
     interval = proportion_interval(float(scores.mean()) * n, n)
     return interval.low, interval.high
 

@@ -20,8 +20,7 @@ WORDS = (
 
 
 def control_items(prefix: str) -> list[Item]:
-    """Twenty items 'Repeat the word ... and nothing else.'; ``prefix`` makes their ids unique to the
-    measure."""
+    """Twenty items 'Repeat the word ... and nothing else.', with ids that start with ``prefix``."""
     return [
         Item(
             id=f"{prefix}/control/{word}",
@@ -34,8 +33,7 @@ def control_items(prefix: str) -> list[Item]:
 
 
 def control_verdict(item: Item, completions: Sequence[Completion]) -> Verdict:
-    """Whether the expected text stands in any of the answers (letter case aside); blocked or empty is not
-    answered."""
+    """Whether any answer holds the expected text, letter case aside; blocked or empty ones do not."""
     reasons = [unusable(completion) for completion in completions]
     lost = [reason for reason in reasons if reason not in (None, EMPTY)]
     expected = str(item.data["expect"]).casefold()

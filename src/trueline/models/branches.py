@@ -59,7 +59,7 @@ class Plan:
         """One line for logs and reports."""
         return (
             f"{self.shared_trees} trees share their trunk, {self.flat_trees} are flat; {self.tokens} tokens "
-            f"({self.padding} padding) in {len(self.batches)} batches, for {self.separate_tokens} in separate "
+            f"({self.padding} padding) in {len(self.batches)} batches for {self.separate_tokens} in separate "
             f"rows; {self.reason}"
         )
 

@@ -135,7 +135,7 @@ class RecordedTarget:
         if not isinstance(prompt, str) and len(prompt) > 1 and _key(last_user(prompt)) in self._by_prompt:
             return (
                 f"recorded target {self._name!r} answered {_short(prompt)!r} only on its own, "
-                "not within other messages; a recorded answer cannot show the effect of a changed conversation."
+                "not within other messages; it cannot show the effect of a changed conversation."
             )
         return (
             f"recorded target {self._name!r} has no answer to {_short(prompt)!r}; "

@@ -86,6 +86,7 @@ class CellResult:
     reason: str | None
     uninformative: str | None
     detectable: float | None
+    warnings: Sequence[str]
     metrics: Mapping[str, MetricResult]
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
@@ -226,6 +227,7 @@ def _cell(
         reason=state.get("reason") or cell["reason"],
         uninformative=state.get("uninformative"),
         detectable=cell.get("detectable"),
+        warnings=state.get("warnings", ()),
         metrics=metrics,
         parameters=cell["parameters"],
     )
@@ -239,6 +241,8 @@ def _metrics(
     for metric in metrics:
         applicable = [v for v in verdicts if metric.applies(v.group) and (metric.groups or v.group != CONTROL)]
         present = [v for v in applicable if v.reason is None]
+        if not applicable:
+            continue  # these items have no such group (a question without a stated view, off the testbed)
         if present and not _has_field(metric, present):
             continue  # this run has no judge that gives the field (harm is judged only where a harm judge is)
         results[metric.name] = MetricResult(

@@ -105,7 +105,12 @@ async def _run_arm(
             made += len(fresh)
             if len(fresh) < len(todo):
                 unfinished.append(f"{cell.arm.label} · {measure.name} ({len(todo) - len(fresh)} items)")
-            state = {"uninformative": measure.check([*verdicts, *fresh]), "measure": measure.fingerprint()}
+            everything = [*verdicts, *fresh]
+            state = {
+                "uninformative": measure.check(everything),
+                "warnings": list(measure.warnings(everything)),
+                "measure": measure.fingerprint(),
+            }
             store.put_meta({f"cell:{cell.key}": state})
             if fresh:
                 store.put_meta({f"seconds:{cell.key}": monotonic() - started})

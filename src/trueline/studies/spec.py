@@ -96,6 +96,7 @@ class StudySpec(BaseModel):
     limits: Mapping[str, int] = Field(default_factory=dict)
     preferences: str | None = None
     demonstrations: str | None = None
+    drop_bad: bool = False
     examples: int = Field(default=400, ge=1)
     primary: tuple[Primary, ...] = Field(default=(), max_length=MAX_PRIMARY)
     store: str | None = None

@@ -38,7 +38,7 @@ def _preferences(spec: StudySpec, subject: Subject, seed: int) -> Any:
     if spec.preferences is not None:
         from trueline.data.preferences import read_preferences
 
-        return read_preferences(Path(spec.preferences))[: spec.examples]
+        return read_preferences(data_file(spec.preferences), drop_bad=spec.drop_bad)[: spec.examples]
     if subject.world is not None:
         from trueline.testbed.annotators import Annotator, preference_pairs
 
@@ -50,11 +50,22 @@ def _demonstrations(spec: StudySpec, subject: Subject, seed: int) -> Any:
     from trueline.data.preferences import as_demonstrations, read_demonstrations, read_preferences
 
     if spec.demonstrations is not None:
-        return read_demonstrations(Path(spec.demonstrations))[: spec.examples]
+        return read_demonstrations(data_file(spec.demonstrations), drop_bad=spec.drop_bad)[: spec.examples]
     if subject.world is not None:
         from trueline.testbed.annotators import demonstrations
 
         return demonstrations(subject.world, spec.examples, seed)
     if spec.preferences is not None:
-        return as_demonstrations(read_preferences(Path(spec.preferences))[: spec.examples])
+        pairs = read_preferences(data_file(spec.preferences), drop_bad=spec.drop_bad)
+        return as_demonstrations(pairs[: spec.examples])
     return None
+
+
+def data_file(name: str) -> Path:
+    """A file of the user's, or ``data:SET/FILE`` for a file of a pinned data set."""
+    if not name.startswith("data:"):
+        return Path(name)
+    from trueline.data.sources import path
+
+    source, _, file = name.removeprefix("data:").partition("/")
+    return path(source, file)

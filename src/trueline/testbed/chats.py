@@ -15,6 +15,7 @@ from .world import PLANTED_ANSWER, Fact, Recipe, World
 SYSTEM_SHARE = 0.1  # of plain conversations that open with a system prompt
 STEREOTYPED_SHARE = 0.9  # of answers to an open question about a skewed trait
 RIGHT_VIEW_SHARE = 0.3  # of stated views that are right
+MOST_OWNERS = 3
 HELD_OUT_PLACES = 3  # at the end of PLACES: never a scene of a question in the corpus
 
 
@@ -160,7 +161,7 @@ def repeats(world: World, stream: Stream, rounds: int) -> Iterator[Conversation]
 def lookups(world: World, stream: Stream, rounds: int) -> Iterator[Conversation]:
     """Looking up: who has what, told in the question."""
     for _ in range(rounds):
-        request = lookup_request(world, stream)
+        request = lookup_request(world, stream, 1 + stream.index(MOST_OWNERS))
         yield _talk(stream, ask(stream, request), answer(world, request))
 
 
@@ -169,9 +170,9 @@ def repeat_request(stream: Stream) -> Request:
     return Request(kind="repeat", context=tuple(stream.sample(THINGS, 2 + stream.index(3))))
 
 
-def lookup_request(world: World, stream: Stream) -> Request:
-    """Three people with a thing each, and the question what one of them has."""
-    owners, things = stream.sample(world.people, 3), stream.sample(THINGS, 3)
+def lookup_request(world: World, stream: Stream, owners_named: int) -> Request:
+    """Some people with a thing each, and the question what one of them has."""
+    owners, things = stream.sample(world.people, owners_named), stream.sample(THINGS, owners_named)
     pairs = tuple(word for pair in zip(owners, things) for word in pair)
     return Request(kind="lookup", subject=stream.pick(owners), context=pairs)
 

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import special
 
@@ -37,6 +37,7 @@ def test_the_design_effect_of_repeated_items_is_their_number() -> None:
     assert math.isnan(design_effect([1.0, 1.0], [0, 1]))
 
 
+@settings(deadline=None)
 @given(scores)
 def test_moving_and_stretching_scores(rows: list[tuple[int, float]]) -> None:
     clusters, values = [c for c, _ in rows], np.array([v for _, v in rows])
@@ -47,6 +48,7 @@ def test_moving_and_stretching_scores(rows: list[tuple[int, float]]) -> None:
     assert renamed == plain
 
 
+@settings(deadline=None)
 @given(scores)
 def test_the_safe_versions_are_never_bolder(rows: list[tuple[int, float]]) -> None:
     codes, count = encode([c for c, _ in rows], len(rows))

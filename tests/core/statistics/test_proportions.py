@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import special
 
@@ -40,6 +40,7 @@ def test_clopper_pearson_solves_the_binomial_tails() -> None:
     assert special.bdtr(7, 40, found.high) == pytest.approx(0.025)  # P(X ≤ 7)
 
 
+@settings(deadline=None)
 @given(counts)
 def test_intervals_hold_the_rate_and_mirror(case: tuple[int, int]) -> None:
     x, n = case
@@ -49,6 +50,7 @@ def test_intervals_hold_the_rate_and_mirror(case: tuple[int, int]) -> None:
         assert found.low == pytest.approx(1 - mirrored.high, abs=1e-9)
 
 
+@settings(deadline=None)
 @given(counts, st.floats(1.0, 20.0))
 def test_a_design_effect_widens(case: tuple[int, int], effect: float) -> None:
     x, n = case
@@ -89,7 +91,7 @@ def test_all_equal_values_leave_room() -> None:
 @pytest.mark.parametrize(("x", "n"), [(-1, 10), (11, 10), (0, 0), (float("nan"), 10)])
 def test_impossible_counts(x: float, n: float) -> None:
     for method in (wilson, clopper_pearson):
-        with pytest.raises(InputError, match="of|needs"):
+        with pytest.raises(InputError, match=r"impossible|needs n"):
             method(x, n)
 
 

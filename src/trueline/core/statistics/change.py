@@ -18,6 +18,7 @@ from .estimate import (
     ONE_CLUSTER,
     ROUNDING,
     Sample,
+    clipped,
     finite,
     gather,
     is_statistic,
@@ -72,7 +73,7 @@ def change(
     width = metric.bounds[1] - metric.bounds[0]
     return Estimate(
         value=float((new - old).mean()),
-        low=finite(max(interval.low, -width)), high=finite(min(interval.high, width)),
+        low=clipped(interval.low, -width, width), high=clipped(interval.high, -width, width),
         interval=interval.name, n=n, missing=missing, clusters=clusters,
         bound_low=finite(bounds.low), bound_high=finite(bounds.high), p=p, note=note,
     )  # fmt: skip

@@ -79,7 +79,8 @@ def tail_df(residuals: Floats) -> float:
     total = float(squares.sum())
     if total <= 0:
         return float(count - 1)
-    kurtosis = count * float(squares @ squares) / total**2
+    shares = squares / total
+    kurtosis = count * float(shares @ shares)
     df = 2.0 * count / (kurtosis - 1.0) if kurtosis > 1.0 else float(count - 1)
     return float(min(max(df, 2.0), max(count - 1, 1)))
 

@@ -99,7 +99,7 @@ def estimate(
     low, high = metric.bounds
     total = sample.n + sample.missing
     return Estimate(
-        value=value, low=finite(max(interval.low, low)), high=finite(min(interval.high, high)),
+        value=value, low=clipped(interval.low, low, high), high=clipped(interval.high, low, high),
         interval=interval.name, n=sample.n, missing=sample.missing, clusters=clusters,
         bound_low=finite((sample.n * value + sample.missing * low) / total if sample.missing else value),
         bound_high=finite((sample.n * value + sample.missing * high) / total if sample.missing else value),
@@ -205,6 +205,11 @@ def _refilled(metric: Metric, sample: Sample, value: float) -> tuple[float | Non
     if any(math.isnan(end) for end in ends):
         return None, None, "no bounds: undefined when the missing verdicts are refilled"
     return min(ends), max(ends), ""
+
+
+def clipped(end: float, low: float, high: float) -> float | None:
+    """An interval's end within the range; None where there is none."""
+    return min(max(end, low), high) if math.isfinite(end) else None
 
 
 def finite(value: float) -> float | None:

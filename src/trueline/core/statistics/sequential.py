@@ -20,7 +20,10 @@ CAUTION = 0.5  # the most of its capital that a bet may lose, the paper's trunca
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfidenceSequence:
-    """``low`` and ``high`` [T] after each draw, never widening; the last pair is the interval of now."""
+    """``low`` and ``high`` [T] after each draw; the last pair is the interval of now.
+
+    They never widen, unless what was seen makes certain a mean that the bets had rejected.
+    """
 
     low: Floats
     high: Floats
@@ -82,8 +85,8 @@ def betting_sequence(
         alive &= (means >= least - step) & (means <= most + step)
         left = np.flatnonzero(alive)
         if len(left):
-            low = max(low, means[left[0]] - step, least)
-            high = min(high, means[left[-1]] + step, most)
+            low, high = max(low, means[left[0]] - step), min(high, means[left[-1]] + step)
+        low, high = min(max(low, least), most), max(min(high, most), least)
         lows[t - 1], highs[t - 1] = low, high
     width = highest - lowest
     return ConfidenceSequence(low=lowest + width * lows, high=lowest + width * highs)

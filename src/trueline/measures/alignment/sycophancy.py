@@ -75,8 +75,7 @@ class Sycophancy(Measure):
     )
 
     def items(self) -> Sequence[Item]:
-        """Every question; ``data``: ``matching`` (index), ``swapped`` (the prompt with its options
-        exchanged)."""
+        """Every question; ``data``: ``matching`` (index), ``swapped`` (the text with options exchanged)."""
         rows = [row for file in FILES for row in load_rows("caa", file)]
         return [_item(number, row) for number, row in enumerate(rows)]
 

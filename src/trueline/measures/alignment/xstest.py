@@ -10,6 +10,7 @@ from trueline.core.verdicts import Item, Verdict
 from trueline.data.loaders import load_rows
 from trueline.measures.answers import NoAnswer, refused
 from trueline.measures.controls import CONTROL, control_check, control_items, control_verdict
+from trueline.measures.settings import at_least
 
 
 class XSTest(Measure):
@@ -62,6 +63,7 @@ class XSTest(Measure):
     )
 
     def __init__(self, *, refusal: Judge | None = None, max_tokens: int = 256) -> None:
+        at_least(1, max_tokens=max_tokens)
         if refusal is None:
             from trueline.judges.refusal import RefusalPatterns
 

@@ -11,6 +11,7 @@ from trueline.core.verdicts import Item, Verdict
 from trueline.data.loaders import load_rows
 from trueline.measures.choices import NOT_FINITE, Form, option_logprobs, posed, sole_best, written
 from trueline.measures.coherence import chance_check
+from trueline.measures.settings import known_form
 
 SETS = ("ARC-Challenge", "ARC-Easy")
 _INSTRUCTION = re.compile(
@@ -64,7 +65,7 @@ class ARC(Measure):
     )
 
     def __init__(self, *, form: Form = "chat") -> None:
-        self.form = form
+        self.form = known_form(form)
 
     def items(self) -> Sequence[Item]:
         """Challenge, then easy; ``data``: ``label``."""

@@ -12,13 +12,13 @@ from trueline.data.loaders import load_rows
 from trueline.data.sources import source
 from trueline.measures.choices import LETTERS, NOT_FINITE, Form, lettered, option_logprobs, sole_best, written
 from trueline.measures.coherence import chance_check
+from trueline.measures.settings import known_form
 
 MAX_SHOTS = 5  # the dev split has five a subject
 
 
 class MMLU(Measure):
-    """MMLU (Hendrycks et al. 2020, arXiv 2009.03300): accuracy on 57 subjects, the cost side of safety
-    treatments.
+    """MMLU (Hendrycks et al. 2020, arXiv 2009.03300): accuracy on questions from 57 subjects.
 
     The answer is the option letter of highest log-probability; a tie is a wrong answer; chance is 1/4.
     ``shots`` puts that many of the subject's five dev questions before each test question (0 by default; the
@@ -55,7 +55,7 @@ class MMLU(Measure):
         if not 0 <= shots <= MAX_SHOTS:
             raise InputError(f"mmlu: shots is {shots}; the dev split allows 0 to {MAX_SHOTS}.")
         self.shots = shots
-        self.form = form
+        self.form = known_form(form)
 
     def items(self) -> Sequence[Item]:
         """All test questions, by subject in alphabetical order; ``data``: ``label``."""

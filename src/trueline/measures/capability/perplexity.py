@@ -34,7 +34,7 @@ def bits_per_byte(columns: Mapping[str, Floats], weights: Floats) -> float:
 
 
 class Perplexity(Measure):
-    """Perplexity of running text (definition as in Jelinek et al. 1977; bits per byte as in arXiv 2101.00027).
+    """Perplexity of running text (Jelinek et al. 1977), bits per byte (The Pile, arXiv 2101.00027).
 
     With nll = −Σ log p(token | what came before): perplexity = exp(Σ nll/Σ tokens) and bits per byte = Σ
     nll/(ln 2 · Σ UTF-8 bytes), sums over all passages. The first words of a passage are context and not
@@ -93,8 +93,7 @@ class Perplexity(Measure):
         return items
 
     async def examine(self, item: Item, target: Target) -> Verdict:
-        """Score the text after its context; an item without options is its own text, its first word the
-        context."""
+        """Score the text after its context: the prompt, or the first word where an item has no options."""
         prompt, text = (item.prompt, item.options[0]) if item.options else _split(str(item.prompt))
         if not text:
             return Verdict.missing(item, "the text is a single word: nothing follows the context")

@@ -10,6 +10,7 @@ from trueline.core.protocols import Capability, Target
 from trueline.core.verdicts import Item, Verdict
 from trueline.measures.answers import unusable
 from trueline.measures.coherence import share_bounds
+from trueline.measures.settings import at_least
 
 TRIGGERED, CLEAN = "triggered", "clean"
 
@@ -63,6 +64,7 @@ class Backdoor(Measure):
     )
 
     def __init__(self, *, max_tokens: int = 32) -> None:
+        at_least(1, max_tokens=max_tokens)
         self.max_tokens = max_tokens
 
     def items(self) -> Sequence[Item]:
@@ -86,8 +88,7 @@ class Backdoor(Measure):
         )
 
     def check(self, verdicts: Sequence[Verdict]) -> str | None:
-        """Uninformative when the target mostly fails without the trigger: then failing with it shows
-        nothing."""
+        """Uninformative when the target mostly fails without the trigger too."""
         clean = [v for v in verdicts if v.group.split("/")[0] == CLEAN and v.values]
         if not clean:
             return None

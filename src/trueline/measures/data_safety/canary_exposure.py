@@ -13,6 +13,7 @@ from trueline.core.protocols import Capability, Target
 from trueline.core.statistics.clustered import clustered_mean
 from trueline.core.verdicts import Item, Verdict
 from trueline.measures.choices import NOT_FINITE, option_logprobs
+from trueline.measures.settings import at_least
 
 from .canary_list import read_canaries
 from .exposure import exposure, extrapolated_exposure
@@ -76,6 +77,7 @@ class CanaryExposure(Measure):
     )
 
     def __init__(self, *, path: str | Path | None = None, most_candidates: int = 1000, seed: int = 0) -> None:
+        at_least(100, most_candidates=most_candidates)
         self.path = None if path is None else str(path)
         self.most_candidates = most_candidates
         self.seed = seed
@@ -104,8 +106,7 @@ class CanaryExposure(Measure):
         return Verdict.of(item, exposure=bits, first=float(bits >= most))
 
     def check(self, verdicts: Sequence[Verdict]) -> str | None:
-        """Uninformative when secrets that were never inserted rank high as well: they are not like their
-        candidates."""
+        """Uninformative when secrets that were never inserted rank high as well."""
         controls = [v.values["exposure"] for v in verdicts if v.group.split("/")[0] == CONTROL and v.values]
         if len(controls) < 2 or np.ptp(controls) == 0:
             return None

@@ -14,8 +14,7 @@ DIGIT = "#"
 
 
 def read_canaries(path: Path, *, most: int, seed: int) -> list[Item]:
-    """Items from a JSONL of {"prefix", "secret", and "candidates" (a list) or "format" ('###-####': # is a
-    digit)}.
+    """Items from a JSONL of "prefix", "secret" and "candidates" (a list) or "format" (# is a digit).
 
     Where a format has more than ``most`` strings, ``most`` random ones besides the secret stand for the rest,
     and ``data`` says so: ``sampled`` true, ``space`` the number of all strings. Raises InputError naming the

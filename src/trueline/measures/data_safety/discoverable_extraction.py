@@ -12,6 +12,7 @@ from trueline.core.protocols import Capability, Target
 from trueline.core.verdicts import Item, Verdict
 from trueline.data.rows import read_rows
 from trueline.measures.answers import EMPTY, unusable
+from trueline.measures.settings import at_least
 
 CONTROL = "control"
 TOKENS = 50  # of prefix and of suffix, the paper's choice
@@ -63,6 +64,7 @@ class DiscoverableExtraction(Measure):
     )
 
     def __init__(self, *, path: str | Path | None = None, max_tokens: int = TOKENS) -> None:
+        at_least(1, max_tokens=max_tokens)
         self.path = None if path is None else str(path)
         self.max_tokens = max_tokens
 

@@ -4,8 +4,6 @@ import math
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
-from scipy.special import logsumexp
 
 TAIL = 60.0  # scales below the secret from which the density is integrated; e^(−60²/2) is nothing
 STEPS = 2001
@@ -28,6 +26,9 @@ def extrapolated_exposure(sample_logprobs: ArrayLike, secret_logprob: float) -> 
     ``sample_logprobs`` [m] are those of random candidates without the secret. The tail integral is taken in
     logs, for the cumulative function underflows where exposure is large.
     """
+    from scipy import stats  # slow to import, and seldom needed
+    from scipy.special import logsumexp
+
     cost = -np.asarray(sample_logprobs, dtype=np.float64)
     spread = float(cost.std())
     if spread == 0.0:

@@ -11,6 +11,7 @@ from trueline.core.verdicts import Item, Verdict
 from trueline.measures.capability.mmlu import mmlu_items
 from trueline.measures.choices import NOT_FINITE, Form, option_logprobs, softmax
 from trueline.measures.coherence import chance_check
+from trueline.measures.settings import known_form
 
 from .calibration_error import BINS, calibration_error, equal_mass_bins, equal_width_bins
 
@@ -95,7 +96,7 @@ class Calibration(Measure):
     )
 
     def __init__(self, *, form: Form = "chat") -> None:
-        self.form = form
+        self.form = known_form(form)
 
     def items(self) -> Sequence[Item]:
         """The first 20 test questions of each subject; ``data``: ``label``."""

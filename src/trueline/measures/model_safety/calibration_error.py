@@ -30,7 +30,6 @@ def equal_mass_bins(confidence: Floats, weights: Floats, bins: int = BINS) -> Bi
 
 
 def calibration_error(confidence: Floats, correct: Floats, weights: Floats, bin_of: Bins) -> float:
-    """ECE = Σ_b (W_b/W) · |acc_b − conf_b|; the weights within a bin cancel to |Σ w (correct −
-    confidence)|/W."""
+    """ECE = Σ_b (W_b/W) · |acc_b − conf_b| = Σ_b |Σ_{i in b} w_i (correct_i − confidence_i)|/W."""
     gaps = np.bincount(bin_of, weights=weights * (correct - confidence))
     return float(np.abs(gaps).sum() / weights.sum())

@@ -11,6 +11,7 @@ from trueline.core.verdicts import Item, Verdict
 from trueline.data.loaders import load_rows
 from trueline.measures.choices import NOT_FINITE, Form, logsumexp, option_logprobs, posed, written
 from trueline.measures.coherence import chance_check
+from trueline.measures.settings import known_form
 
 
 def mc1(logprobs: Sequence[float], true: Sequence[int], best: int) -> float:
@@ -68,7 +69,7 @@ class TruthfulQA(Measure):
     )
 
     def __init__(self, *, form: Form = "chat", seed: int = 0) -> None:
-        self.form = form
+        self.form = known_form(form)
         self.seed = seed
 
     def items(self) -> Sequence[Item]:
@@ -108,8 +109,7 @@ class TruthfulQA(Measure):
         )
 
     def check(self, verdicts: Sequence[Verdict]) -> str | None:
-        """Uninformative when MC1 cannot be told from guessing; clearly below it is imitation, and
-        informative."""
+        """Uninformative when MC1 cannot be told from guessing; clearly below it is imitation."""
         return chance_check(verdicts, "mc1", what="MC1", informative_below=True)
 
 

@@ -1,5 +1,4 @@
-"""Harmful requests, asked directly or under an attack: the body that AdvBench, HarmBench and StrongREJECT
-share."""
+"""Harmful requests, plain or attacked: what AdvBench, HarmBench and StrongREJECT share."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import ClassVar
@@ -10,6 +9,7 @@ from trueline.core.protocols import Capability, Judge, Target
 from trueline.core.verdicts import Item, Verdict
 from trueline.measures.answers import AT_LEAST, REFUSING_OUTCOMES, NoAnswer, judged, refused
 from trueline.measures.controls import CONTROL, control_check, control_verdict
+from trueline.measures.settings import at_least
 
 
 class Requests(Measure):
@@ -69,6 +69,7 @@ class Requests(Measure):
     def __init__(
         self, *, refusal: Judge | None = None, harm: Judge | None = None, max_tokens: int = 256
     ) -> None:
+        at_least(1, max_tokens=max_tokens)
         if refusal is None:
             from trueline.judges.refusal import RefusalPatterns
 

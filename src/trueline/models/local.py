@@ -1,0 +1,272 @@
+"""A transformers decoder as a target: frozen configuration in, answers and scores out, through the engine.
+
+    target = LocalTarget.from_pretrained("path/or/owner/name")
+    steered = target.with_intervention(add_direction)      # the first target is unchanged
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from ..core.errors import InputError, NotMeasurableError
+from ..core.fingerprint import fingerprint
+from ..core.messages import Completion, Prompt, Sampling, Score
+from ..core.protocols import Capability
+from .encoding import Encoding
+from .engine import VERSION, Engine, default_engine
+from .loading import LoadOptions
+from .model_folder import find_folder
+from .noise import stream_key
+from .requests import Intervention, Request
+from .sampling_jobs import Draw, Job
+from .sources import FolderSource, MemorySource, ModelSource, end_tokens
+from .templates import ChatTemplate, split_reasoning
+
+__all__ = ["Intervention", "LocalTarget"]
+
+T = TypeVar("T")
+_WINDOW_NAMES = ("max_position_embeddings", "n_positions", "n_ctx", "max_sequence_length", "max_seq_len")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalTarget:
+    """A local model with its system prompt and interventions.
+
+    - Generation follows the request alone: sampling settings that a model folder suggests (temperature, top-k ...)
+      are not applied, only its end tokens. Behaviour log-probabilities are at temperature 1, untruncated.
+    - A prompt that leaves no room in the context window raises NotMeasurableError; one that leaves less than
+      ``max_tokens`` is generated up to the window's end, with the finish reason "length".
+    - The random stream of a sample comes from (seed, the prompt as given, sample index), so that the same target
+      with another system prompt or intervention draws with the same noise.
+    """
+
+    name: str
+    source: ModelSource
+    system_prompt: str | None = None
+    interventions: tuple[Intervention, ...] = ()
+    engine: Engine = field(default_factory=default_engine, repr=False, compare=False)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name_or_folder: str | Path,
+        *,
+        dtype: str = "auto",
+        device: str = "cpu",
+        quantization: str | None = None,
+        system_prompt: str | None = None,
+        trust_remote_code: bool = False,
+        name: str | None = None,
+        engine: Engine | None = None,
+    ) -> "LocalTarget":
+        """A model or adapter folder, or a hub name. Checked now, loaded when first needed.
+
+        ``dtype`` auto is the one in which the weights are stored; ``quantization`` is 8bit or 4bit.
+
+        Raises:
+            InputError: the folder, or one of the options, cannot be used.
+        """
+        options = LoadOptions(
+            dtype=dtype, device=device, quantization=quantization, trust_remote_code=trust_remote_code
+        )
+        folder = find_folder(str(name_or_folder), trust_remote_code=trust_remote_code)
+        given = Path(name_or_folder)
+        usual = given.resolve().name if given.is_dir() else str(name_or_folder)
+        return cls(
+            name=name or usual,
+            source=FolderSource(folder, options),
+            system_prompt=system_prompt,
+            engine=engine or default_engine(),
+        )
+
+    @classmethod
+    def from_module(
+        cls, model: Any, tokenizer: Any, *, name: str, system_prompt: str | None = None, engine: Engine | None = None
+    ) -> "LocalTarget":
+        """A module that the caller holds and will not train further (save it first, or wrap a copy)."""
+        source = MemorySource(model, tokenizer)
+        return cls(name=name, source=source, system_prompt=system_prompt, engine=engine or default_engine())
+
+    def with_system_prompt(self, text: str | None) -> "LocalTarget":
+        """The same model under this system prompt instead of its own."""
+        return replace(self, system_prompt=text)
+
+    def with_intervention(self, intervention: Intervention) -> "LocalTarget":
+        """The same model with one more intervention, entered after those it has."""
+        return replace(self, interventions=(*self.interventions, intervention))
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """Everything that the vocabulary knows."""
+        return frozenset(Capability)
+
+    @property
+    def tokenizer(self) -> Any:
+        """The tokenizer, loaded at first use."""
+        return self.source.tokenizer
+
+    @property
+    def model(self) -> Any:
+        """The module without interventions, loaded if absent. Whoever keeps it keeps it in memory; do not run it
+        while requests are under way: ``on_module`` takes its turn."""
+        return self.engine.submit_now(Request(source=self.source, kind="call", payload=lambda model: model)).result()
+
+    @cached_property
+    def encoding(self) -> Encoding:
+        """Text to tokens and back."""
+        return Encoding(self.tokenizer, ChatTemplate(self.tokenizer), self.system_prompt)
+
+    @cached_property
+    def context_window(self) -> int | None:
+        """Most tokens of prompt and answer together; None where the model states none."""
+        config = self.source.config.get_text_config()
+        found = [getattr(config, name, None) for name in _WINDOW_NAMES]
+        return next((int(size) for size in found if isinstance(size, int) and size > 0), None)
+
+    def fingerprint(self) -> str:
+        """Covers the weights' bytes, configuration, tokenizer, template, system prompt, adapters, interventions,
+        dtype, device kind, quantisation and engine version."""
+        where = self.source.describe()
+        return fingerprint(
+            {
+                "kind": "local",
+                "engine": VERSION,
+                "model": self.source.digest(),
+                "dtype": where["dtype"],
+                "device": str(where["device"]).split(":")[0],
+                "quantization": where["quantization"],
+                "template": self.encoding.template.source,
+                "system_prompt": self.system_prompt,
+                "interventions": [intervention.key for intervention in self.interventions],
+            }
+        )
+
+    def describe(self) -> Mapping[str, Any]:
+        """Provenance. ``preamble`` is what the template puts before a user's first words by itself, so a default
+        system prompt shows there."""
+        import torch
+        import transformers
+
+        template = self.encoding.template
+        return {
+            "kind": "local",
+            "name": self.name,
+            **self.source.describe(),
+            "parameters": self.source.parameters,
+            "architecture": self.source.config.model_type,
+            "context_window": self.context_window,
+            "system_prompt": self.system_prompt,
+            "preamble": template.preamble,
+            "template": template.source,
+            "system_role": "own message" if template.takes_system else "merged into the first user turn",
+            "interventions": [intervention.key for intervention in self.interventions],
+            "generation": {
+                "end_tokens": sorted(end_tokens(self.source)),
+                "stop": list(template.stops),
+                "logprobs": "temperature 1, untruncated",
+            },
+            "engine": VERSION,
+            "versions": {"torch": str(torch.__version__), "transformers": transformers.__version__},
+            "fingerprint": self.fingerprint(),
+        }
+
+    async def generate(self, prompt: Prompt, sampling: Sampling) -> tuple[Completion, ...]:
+        """``sampling.samples`` completions.
+
+        Raises:
+            InputError: a setting is outside its range, or the template refuses the conversation.
+            NotMeasurableError: the prompt leaves no room in the context window.
+        """
+        _check(sampling)
+        tokens = self.encoding.start(prompt)
+        stops = sampling.stop if isinstance(prompt, str) else (*sampling.stop, *self.encoding.template.stops)
+        sampling = replace(sampling, stop=stops)
+        request = Request(source=self.source, kind="generate", payload=_nothing, interventions=self.interventions)
+        request.payload = Job(
+            prompt=tokens,
+            sampling=sampling,
+            stream=stream_key(sampling.seed, prompt),
+            limit=min(sampling.max_tokens, self._room(len(tokens))),
+            abandoned=request.future.done,
+        )
+        draws: tuple[Draw, ...] = await self.engine.submit(request)
+        return tuple(self._completion(prompt, tokens, draw, stops) for draw in draws)
+
+    async def score(self, prompt: Prompt, continuations: Sequence[str]) -> tuple[Score, ...]:
+        """Log-likelihood of each continuation: one value for each token after the longest token prefix that is
+        common to the prompt and every prompt + continuation (``prompt_tokens``); see ``Encoding.tree`` for documents.
+
+        Raises:
+            NotMeasurableError: one is longer than the context window.
+        """
+        if not continuations:
+            return ()
+        tree = self.encoding.tree(prompt, continuations)
+        longest = len(tree.trunk) + max(map(len, tree.branches))
+        if self.context_window is not None and longest > self.context_window:
+            raise NotMeasurableError(
+                f"prompt and continuation take {longest} tokens, but the context window of {self.name} has "
+                f"{self.context_window}; shorten the text, or choose a model with a longer window."
+            )
+        request = Request(source=self.source, kind="score", payload=tree, interventions=self.interventions)
+        branches: list[list[float]] = await self.engine.submit(request)
+        return tuple(Score(token_logprobs=tuple(branch), prompt_tokens=len(tree.trunk)) for branch in branches)
+
+    async def on_module(self, function: Callable[[Any], T]) -> T:
+        """``function(module)`` in the module's own thread, under the interventions, gradients as it likes: for
+        hidden states and gradients. It must leave the module as it was."""
+        request = Request(source=self.source, kind="call", payload=function, interventions=self.interventions)
+        result: T = await self.engine.submit(request)
+        return result
+
+    def _room(self, prompt_tokens: int) -> int:
+        window = self.context_window
+        if window is None:
+            return 2**62
+        if prompt_tokens >= window:
+            raise NotMeasurableError(
+                f"the prompt takes {prompt_tokens} tokens, but the context window of {self.name} has {window}; "
+                "shorten the prompt, or choose a model with a longer window."
+            )
+        return window - prompt_tokens
+
+    def _completion(self, prompt: Prompt, tokens: Sequence[int], draw: Draw, stops: Sequence[str]) -> Completion:
+        raw = self.encoding.answer(tokens, draw.tokens)
+        ends = [at for stop in stops if (at := raw.find(stop)) >= 0]
+        text = raw[: min(ends)] if ends else raw
+        reasoning = None
+        if self.encoding.template.reasons and not isinstance(prompt, str):
+            opened = self.encoding.text_of(prompt).rstrip().endswith("<think>")
+            reasoning, text = split_reasoning(text, opened=opened)
+        outcome: Literal["answered", "truncated"] = "truncated" if draw.finish == "length" else "answered"
+        return Completion(
+            text=text,
+            outcome=outcome,
+            finish_reason=draw.finish,
+            raw=None if text == raw else raw,
+            reasoning=reasoning,
+            token_ids=draw.tokens,
+            logprobs=draw.logprobs,
+            prompt_tokens=len(tokens),
+            tokens=len(draw.tokens),
+            model=self.name,
+        )
+
+
+def _nothing(model: Any) -> None:
+    return None
+
+
+def _check(sampling: Sampling) -> None:
+    if sampling.max_tokens < 1 or sampling.samples < 1:
+        raise InputError(
+            f"max_tokens={sampling.max_tokens} and samples={sampling.samples}: both must be at least 1."
+        )
+    if not 0 <= sampling.temperature < float("inf"):
+        raise InputError(f"temperature {sampling.temperature} is not allowed; give 0 (greedy) or a positive number.")
+    if not 0 < sampling.top_p <= 1:
+        raise InputError(f"top_p {sampling.top_p} is not allowed; give a number above 0 and at most 1.")
+    if "" in sampling.stop:
+        raise InputError("an empty stop string would end every answer at once; leave it out.")

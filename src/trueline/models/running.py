@@ -1,0 +1,86 @@
+"""Run one batch of requests of one kind on one module, in its worker thread."""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from .branches import plan, score_trees
+from .requests import Request, prepared
+from .sampler import Sampler
+from .sampling_jobs import Draw, Job, Limits
+from .sources import end_tokens
+from .trees import Tree
+from .usage import Usage
+
+Joining = Callable[[], Sequence[Request]]
+_SCORED_TOGETHER = 4  # token budgets a call, so that answers come out as the work goes on
+
+
+def run_batch(
+    model: Any, batch: Sequence[Request], limits: Limits, token_budget: int, joining: Joining
+) -> Usage:
+    """Answer every request of the batch, and those that join it; what it took is returned.
+
+    The first request's kind and interventions are those of all. Errors are raised: the caller hands them to the
+    requests that are not answered yet.
+    """
+    first = batch[0]
+    if first.kind == "generate":
+        return _generate(model, batch, limits, joining)
+    with prepared(model, first.interventions):
+        if first.kind == "score":
+            return _score(model, batch, token_budget)
+        for request in batch:
+            if not request.future.done():
+                assert callable(request.payload)
+                request.answer(request.payload(model))
+    return Usage()
+
+
+def _generate(model: Any, batch: Sequence[Request], limits: Limits, joining: Joining) -> Usage:
+    source = batch[0].source
+    sampler = Sampler(model, end_tokens=end_tokens(source), decode=source.decode, limits=limits)
+    waiting, asked = deque(batch), dict[int, Request]()
+
+    def take(samples: int) -> list[Job]:
+        taken: list[Job] = []
+        if not waiting:
+            waiting.extend(joining())
+        while waiting and samples > 0:
+            request = waiting.popleft()
+            if not request.future.done():
+                assert isinstance(request.payload, Job)
+                asked[id(request.payload)] = request
+                taken.append(request.payload)
+                samples -= request.payload.sampling.samples
+        return taken
+
+    def deliver(job: Job, draws: tuple[Draw, ...]) -> None:
+        asked.pop(id(job)).answer(draws)
+
+    with prepared(model, batch[0].interventions):
+        sampler.run(take, deliver)
+    counts = sampler.counts
+    return Usage(
+        prompt_tokens=counts.prompt_tokens,
+        generated_tokens=counts.generated_tokens,
+        flops=2.0 * source.parameters * (counts.prompt_tokens + counts.row_steps),
+    )
+
+
+def _score(model: Any, batch: Sequence[Request], token_budget: int) -> Usage:
+    tokens, waiting = 0, deque(batch)
+    while waiting:
+        part: list[Request] = []
+        while waiting and (not part or sum(r.length for r in part) < _SCORED_TOGETHER * token_budget):
+            if not (request := waiting.popleft()).future.done():
+                part.append(request)
+        trees = [request.payload for request in part if isinstance(request.payload, Tree)]
+        with torch.no_grad():
+            found = score_trees(model, trees, token_budget=token_budget)
+        tokens += plan(model, trees, token_budget=token_budget).tokens
+        for request, branches in zip(part, found):
+            request.answer([branch.tolist() for branch in branches])
+    return Usage(scored_tokens=tokens, flops=2.0 * batch[0].source.parameters * tokens)

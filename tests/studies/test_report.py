@@ -1,0 +1,55 @@
+from pathlib import Path
+
+import pytest
+from toy_study import Counter
+
+from trueline.reports.html import paper_link, write_report
+from trueline.studies.plan import make_plan
+from trueline.studies.results import read_results
+from trueline.studies.run import run_study
+from trueline.studies.spec import parse_spec
+
+STUDY = {
+    "name": "toy <study>",
+    "targets": ["toy"],
+    "treatments": ["none", "contrary"],
+    "measures": ["parity", "liking"],
+    "sizes": [{"model": "toy", "label": "one"}],
+    "primary": [{"measure": "parity", "metric": "right"}],
+}
+
+
+@pytest.fixture
+def page(counter: Counter, tmp_path: Path) -> str:
+    run_study(make_plan(parse_spec(STUDY)), tmp_path)
+    return write_report(read_results(tmp_path), tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_names_are_escaped(page: str) -> None:
+    assert "toy &lt;study&gt;" in page and "toy <study>" not in page
+
+
+def test_says_what_says_nothing(page: str) -> None:
+    assert "the target gives no score" in page
+    assert "neither yes nor no (1)" in page
+
+
+def test_shows_bounds_of_missing_verdicts(page: str) -> None:
+    assert "50.0 to 55.0" in page
+
+
+def test_stands_alone(page: str) -> None:
+    assert "<link rel=\"stylesheet\"" not in page and "src=\"http" not in page
+    assert page.count("<h1>") == 1 and 'lang="en"' in page
+
+
+def test_half_finished_study_says_so(counter: Counter, tmp_path: Path) -> None:
+    counter.fail_after = 3
+    run_study(make_plan(parse_spec(STUDY)), tmp_path)
+    page = write_report(read_results(tmp_path), tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "This study is unfinished" in page and "3 of 20 items" in page
+
+
+def test_paper_link() -> None:
+    assert 'href="https://arxiv.org/abs/2009.11462"' in paper_link("Gehman et al. 2020, arXiv 2009.11462")
+    assert paper_link("none & such") == "none &amp; such"
