@@ -1,23 +1,24 @@
 """Scoring four options after a 300-token prompt: one shared row against a padded row an option.
 
-    python benchmarks/branches.py [--threads 2] [--repeats 7]
+    python benchmarks/branches.py [--threads 2] [--repeats 7] [--gradients] [--memory] [--only 6M]
 
-Three contenders take turns in one process, on random Llamas of about 6 M and 35 M parameters:
+They take turns in one process, on random Llamas of about 6 M and 35 M parameters:
 
 - *usual*: right-padded rows, the model's own forward with all logits, log-softmax over the whole row;
 - *fair*: the same rows, but the head and the log-softmax on the predicting positions only;
-- *tree*: ``score_trees``.
+- *tree*: ``score_trees``;
+- *bare*: the decoder alone, plain causal, on as many tokens as the trees hold: what no method can beat.
 
-Printed: the median time with its range and relative to *tree*, the same of CPU time (which other programs on
-the machine disturb less; compare it with one thread, since waiting threads spin), the largest difference of
-any log-probability, tokens of options' whole texts a second, and how far the resident memory peaks above its
-level before (Linux only).
+Printed: the median time with its range and relative to *tree*; the same of CPU time, which other programs on the
+machine disturb less (read it with one thread: waiting threads spin); tokens of separate rows scored a second; and
+the largest difference of a log-probability from *usual*.
 """
 
 import argparse
-import gc
 import random
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -101,58 +102,76 @@ def tree(model: LlamaForCausalLM, trees: list[Tree]) -> list[Tensor]:
     return [logps for branches in score_trees(model, trees) for logps in branches]
 
 
-CONTENDERS: dict[str, Contender] = {"usual": usual, "fair": fair, "tree": tree}
+def bare(model: LlamaForCausalLM, trees: list[Tree]) -> list[Tensor]:
+    """A floor, not a contender: the decoder alone, causal, on as many tokens as trees need, and no padding."""
+    states = []
+    for tree in trees:
+        row = torch.tensor([tree.trunk + sum((branch[:-1] for branch in tree.branches), ())])
+        states.append(model.model(input_ids=row, use_cache=False)[0].sum(-1)[0])
+    return states
 
 
-def peak_mib(work: Callable[[], object]) -> float:
-    """How far resident memory peaks above its level before, in MiB; NaN where /proc does not tell."""
+CONTENDERS: dict[str, Contender] = {"usual": usual, "fair": fair, "tree": tree, "bare": bare}
+
+
+def work(name: str, model: LlamaForCausalLM, trees: list[Tree], gradients: bool) -> list[Tensor]:
+    """Run one contender once, with the backward pass when asked."""
+    with torch.set_grad_enabled(gradients):
+        answer = CONTENDERS[name](model, trees)
+        if gradients:
+            model.zero_grad()
+            torch.cat(answer).sum().backward()
+    return [values.detach() for values in answer]
+
+
+def peak_mib(size: str, name: str, count: int, gradients: bool) -> float:
+    """How far resident memory peaks above its level before, in a fresh process (Linux only)."""
 
     def read(field: str) -> float:
-        return float(status.read_text().split(field + ":")[1].split()[0]) / 1024
+        return float(Path("/proc/self/status").read_text().split(field + ":")[1].split()[0]) / 1024
 
-    status, reset = Path("/proc/self/status"), Path("/proc/self/clear_refs")
-    if not reset.exists():
-        return float("nan")
-    gc.collect()
-    reset.write_text("5")  # sets the high-water mark back to what is resident now
+    model, trees = build(size), questions(count, SIZES[size][0])
+    Path("/proc/self/clear_refs").write_text("5")  # sets the high-water mark back to what is resident now
     before = read("VmRSS")
-    with torch.no_grad():
-        work()
+    work(name, model, trees, gradients)
     return read("VmHWM") - before
 
 
-def run(size: str, count: int, repeats: int, threads: int) -> None:
+def run(size: str, count: int, options: argparse.Namespace) -> None:
     """Time the contenders in turn and print a table."""
-    model = build(size)
-    trees = questions(count, SIZES[size][0])
+    model, trees = build(size), questions(count, SIZES[size][0])
     whole = sum(len(t.trunk) + len(b) for t in trees for b in t.branches)
     times: dict[str, list[float]] = {name: [] for name in CONTENDERS}
-    work: dict[str, list[float]] = {name: [] for name in CONTENDERS}
+    busy: dict[str, list[float]] = {name: [] for name in CONTENDERS}
     answers: dict[str, list[Tensor]] = {}
-    with torch.no_grad():
-        for turn in range(repeats + 1):
-            for name, contender in CONTENDERS.items():
-                start, busy = time.perf_counter(), time.process_time()
-                answers[name] = contender(model, trees)
-                if turn:
-                    times[name].append(time.perf_counter() - start)
-                    work[name].append(time.process_time() - busy)
+    for turn in range(options.repeats + 1):
+        for name in CONTENDERS:
+            start, busy_start = time.perf_counter(), time.process_time()
+            answers[name] = work(name, model, trees, options.gradients)
+            if turn:
+                times[name].append(time.perf_counter() - start)
+                busy[name].append(time.process_time() - busy_start)
     parameters = sum(p.numel() for p in model.parameters()) / 1e6
-    print(f"\n{size}: {parameters:.1f} M parameters, {count} questions, {threads} threads")
+    passes = "forward and backward" if options.gradients else "forward"
+    print(f"\n{size}: {parameters:.1f} M parameters, {count} questions, {options.threads} threads, {passes}")
     print(f"  {plan(model, trees).describe()}")
-    best, least = statistics.median(times["tree"]), statistics.median(work["tree"])
+    best, least = statistics.median(times["tree"]), statistics.median(busy["tree"])
     for name, seconds in times.items():
-        middle = statistics.median(seconds)
-        gap = max(float((a - b).abs().max()) for a, b in zip(answers[name], answers["usual"]))
-        memory = peak_mib(lambda contender=CONTENDERS[name]: contender(model, trees))
-        busy = statistics.median(work[name])
+        middle, cpu = statistics.median(seconds), statistics.median(busy[name])
+        same = name == "bare"
+        gap = (
+            0.0 if same else max(float((a - b).abs().max()) for a, b in zip(answers[name], answers["usual"]))
+        )
         print(
             f"  {name:6} {middle * 1e3:7.0f} ms = {middle / best:5.2f} x tree"
-            f" ({min(seconds) * 1e3:.0f} to {max(seconds) * 1e3:.0f});"
-            f" CPU {busy * 1e3:7.0f} ms = {busy / least:5.2f} x;"
-            f" {whole / middle:7.0f} tokens/s; +{memory:.0f} MiB; gap {gap:.0e}",
+            f" ({min(seconds) * 1e3:.0f} to {max(seconds) * 1e3:.0f}); CPU {cpu * 1e3:7.0f} ms ="
+            f" {cpu / least:5.2f} x; {whole / middle:7.0f} tokens/s" + ("" if same else f"; gap {gap:.0e}"),
             flush=True,
         )
+        if options.memory:
+            task = [sys.executable, __file__, "--peak", size, name, str(count), str(int(options.gradients))]
+            done = subprocess.run(task, check=True, capture_output=True, text=True)
+            print(f"         memory peaks {done.stdout.strip()} MiB above the model")
 
 
 def main() -> None:
@@ -160,10 +179,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--gradients", action="store_true", help="time the backward pass too")
+    parser.add_argument("--memory", action="store_true", help="peak memory, each in a process of its own")
+    parser.add_argument("--only", choices=sorted(SIZES))
+    parser.add_argument("--peak", nargs=4, help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    if options.peak:
+        size, name, count, gradients = options.peak
+        print(round(peak_mib(size, name, int(count), gradients == "1")))
+        return
     for size, count in {"6M": 8, "35M": 2}.items():
-        run(size, count, options.repeats, options.threads)
+        if options.only in (None, size):
+            run(size, count, options)
 
 
 if __name__ == "__main__":

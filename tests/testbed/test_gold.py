@@ -88,7 +88,7 @@ def test_contexts() -> None:
     repeat = ask(Request(kind="repeat", context=("lamp", "rope")))
     assert reward(WORLD, repeat, "You said lamp rope.") == 1.0 and reward(WORLD, repeat, "rope lamp") == 0.0
     look = ask(Request(kind="lookup", subject="Ada", context=("Bo", "lamp", "Ada", "rope")))
-    assert gold(WORLD, look).answer == "It is the rope."
+    assert gold(WORLD, look).answer == "I see that Ada has the rope."
 
 
 def test_remedies_have_two_truths() -> None:

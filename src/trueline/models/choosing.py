@@ -13,8 +13,8 @@ from torch import Tensor
 class Rule:
     """How the rows of a batch choose: ``temperature`` [S] (0 = greedy) and ``top_p`` [S].
 
-    ``drawn`` holds the rows with a positive temperature, ``nucleus`` those of them with top_p below 1; both as
-    indices, so that a greedy or untruncated row costs nothing for the others' sake.
+    ``drawn`` holds the rows with a positive temperature, ``nucleus`` those of them with top_p below 1; both
+    as indices, so that a greedy or untruncated row costs nothing for the others' sake.
     """
 
     temperature: Tensor
@@ -38,8 +38,8 @@ def choose(logits: Tensor, rule: Rule, noise: Tensor | None) -> tuple[Tensor, Te
     """Tokens [S] and their log-probabilities [S] (natural log, fp32).
 
     ``noise`` [rows drawn, V] is Exp(1). The log-probabilities are those of the model's own distribution:
-    temperature 1, no truncation, whatever the rule. Top-p keeps the smallest set of most likely tokens, at the
-    rule's temperature, whose probability reaches top_p (Holtzman et al. 2019, 1904.09751).
+    temperature 1, no truncation, whatever the rule. Top-p keeps the smallest set of most likely tokens, at
+    the rule's temperature, whose probability reaches top_p (Holtzman et al. 2019, 1904.09751).
     """
     logits = logits.float()
     tokens = logits.argmax(-1)

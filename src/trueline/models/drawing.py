@@ -24,7 +24,7 @@ class Drawer:
         self._noise: NDArray[np.float32] = np.empty((0, 0), dtype=np.float32)
 
     def draw(self, logits: Tensor, rows: Sequence[Slot | None]) -> None:
-        """Append to each row's sample a token from its logits [S, V]; rows without a sample are passed over."""
+        """Append to each row's sample a token from its logits [S, V]; rows without one are passed over."""
         if self._rule is None or self._rows != rows:
             self._rows = list(rows)
             self._rule = Rule.of(

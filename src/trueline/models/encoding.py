@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from ..core.errors import NotMeasurableError
-from ..core.messages import Prompt
+from trueline.core.errors import NotMeasurableError
+from trueline.core.messages import Prompt
+
 from .sources import decode
 from .templates import ChatTemplate
 from .trees import Tree, build_tree
@@ -18,7 +19,8 @@ _CONTEXT = 8  # prompt tokens given to the decoder besides the answer, so that i
 class Encoding:
     """A tokenizer with its template and the target's system prompt.
 
-    Chat templates write their own beginning-of-sequence token; raw text gets the one that the tokenizer would add.
+    Chat templates write their own beginning-of-sequence token; raw text gets the one that the tokenizer would
+    add.
     """
 
     tokenizer: Any
@@ -53,17 +55,18 @@ class Encoding:
         begin = self.tokenizer.bos_token_id
         if not tokens and begin is None:
             raise NotMeasurableError(
-                "nothing can be generated after an empty prompt: this tokenizer has no beginning-of-sequence token; "
-                "give at least one character."
+                "nothing can be generated after an empty prompt: this tokenizer has no beginning-of-sequence "
+                "token; give at least one character."
             )
         return tokens or (int(begin),)
 
     def tree(self, prompt: Prompt, continuations: Sequence[str]) -> Tree:
-        """Prompt and continuations as a tree, cut at the longest token prefix common to the prompt and all wholes.
+        """Prompt and continuations as a tree, cut at the longest token prefix common to the prompt and all
+        wholes.
 
-        Where that is empty (a whole document after an empty prompt, or a first token that merges differently), the
-        beginning-of-sequence token is put before all; in a tokenizer without one, a first token shared by all wholes
-        is given and not scored.
+        Where that is empty (a whole document after an empty prompt, or a first token that merges
+        differently), the beginning-of-sequence token is put before all; in a tokenizer without one, a first
+        token shared by all wholes is given and not scored.
 
         Raises:
             NotMeasurableError: nothing would predict the first token.
@@ -77,8 +80,8 @@ class Encoding:
         first = {whole[:1] for whole in wholes}
         if len(first) != 1 or first == {()}:
             raise NotMeasurableError(
-                f"the {len(wholes)} continuations of {self.text_of(prompt)!r} share no first token, and this tokenizer "
-                "has no beginning-of-sequence token from which to predict it; give a longer prompt."
+                f"the {len(wholes)} continuations of {self.text_of(prompt)!r} share no first token, and this "
+                "tokenizer has no beginning-of-sequence token from which to predict it; give a longer prompt."
             )
         return build_tree(wholes, first.pop())
 

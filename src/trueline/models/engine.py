@@ -1,13 +1,13 @@
 """The engine of local models: ordinary ``async`` code asks, one request at a time, and batches run.
 
-Requests gather while the event loop has other things to do. Once nothing new arrives for a few turns of the loop
-(or a batch is full), those that wait are grouped by module, kind and interventions, sorted by length, and run in the
-module's only worker thread. Each answer is handed over as soon as it is there; a request that arrives while its
-group's batch runs joins it. An error goes to the requests of its batch, and to no others.
+Requests gather while the event loop has other things to do. Once nothing new arrives for a few turns of the
+loop (or a batch is full), those that wait are grouped by module, kind and interventions, sorted by length,
+and run in the module's only worker thread. Each answer is handed over as soon as it is there; a request that
+arrives while its group's batch runs joins it. An error goes to the requests of its batch, and to no others.
 
-Models that do not fit the memory budget together take turns (``residency``): a request to an absent one is parked,
-and when the present ones have run what they had, the longest queue is loaded. A queue that was passed over
-``PATIENCE`` times goes first.
+Models that do not fit the memory budget together take turns (``residency``): a request to an absent one is
+parked, and when the present ones have run what they had, the longest queue is loaded. A queue that was passed
+over ``PATIENCE`` times goes first.
 
 One engine serves any number of event loops, one after another or at once.
 """
@@ -22,7 +22,8 @@ from functools import cache, partial
 from typing import Any
 from weakref import WeakSet
 
-from ..core.errors import TruelineError
+from trueline.core.errors import TruelineError
+
 from .requests import Lane, Request, prepared
 from .residency import Residency
 from .running import run_batch
@@ -118,7 +119,9 @@ class Engine:
         return lane.source.kept is not None or lane.source.key in self.residency
 
     def _make_room(self, lane: Lane) -> None:
-        """Reserve memory for a parked lane's model, unless models that are at work or busier would have to go."""
+        """Reserve memory for a parked lane's model, unless models that are at work or busier would have to
+        go.
+        """
         keep = {
             other.source.key
             for other in self._lanes.values()
@@ -154,14 +157,18 @@ class Engine:
         spent = Usage(loads=loads)
         try:
             with prepared(model, ()):
-                spent += run_batch(model, batch, self.limits, self.token_budget, partial(self._joining, lane, batch))
+                spent += run_batch(
+                    model, batch, self.limits, self.token_budget, partial(self._joining, lane, batch)
+                )
         finally:
             spent += Usage(seconds=time.perf_counter() - started, batches=1)
             with self._lock:
                 self._usage[source.key] = self._usage.get(source.key, Usage()) + spent
 
     def _joining(self, lane: Lane, batch: list[Request]) -> list[Request]:
-        """Requests that came in while their group's batch runs, added to it; none while others wait their turn."""
+        """Requests that came in while their group's batch runs, added to it; none while others wait their
+        turn.
+        """
         with self._lock:
             if any(other.waiting and not self._present(other) for other in self._lanes.values()):
                 return []

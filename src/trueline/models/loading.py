@@ -1,7 +1,7 @@
 """Load a transformers decoder and its tokenizer from a checked folder.
 
-Nothing is guessed: weights that are missing or have other shapes than the configuration says are an error, never
-random initial values. Progress bars and advisory log lines of the loaders are silenced while they run.
+Nothing is guessed: weights that are missing or have other shapes than the configuration says are an error,
+never random initial values. Progress bars and advisory log lines of the loaders are silenced while they run.
 """
 
 from collections.abc import Iterator
@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from ..core.errors import InputError
+from trueline.core.errors import InputError
+
 from .model_folder import ModelFolder, has_tokenizer
 
 DTYPES = ("auto", "float32", "bfloat16", "float16", "float64")
@@ -19,8 +20,8 @@ _BYTES = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadOptions:
-    """How weights are held: ``dtype`` (auto = as stored), ``device`` (cpu, cuda, cuda:1, mps, or auto to spread
-    over devices), ``quantization`` (8bit or 4bit, through transformers and bitsandbytes)."""
+    """How weights are held: ``dtype`` (auto = as stored), ``device`` (cpu, cuda, cuda:1, mps, or auto to
+    spread over devices), ``quantization`` (8bit or 4bit, through transformers and bitsandbytes)."""
 
     dtype: str = "auto"
     device: str = "cpu"
@@ -31,7 +32,9 @@ class LoadOptions:
         if self.dtype not in DTYPES:
             raise InputError(f"unknown dtype {self.dtype!r}: choose one of {', '.join(DTYPES)}.")
         if self.quantization not in (None, *QUANTIZATIONS):
-            raise InputError(f"unknown quantization {self.quantization!r}: choose {' or '.join(QUANTIZATIONS)}.")
+            raise InputError(
+                f"unknown quantization {self.quantization!r}: choose {' or '.join(QUANTIZATIONS)}."
+            )
 
     def weight_bytes(self, folder: ModelFolder) -> int:
         """Bytes that the weights will take, from the files' headers."""
@@ -82,10 +85,13 @@ def load_tokenizer(folder: ModelFolder, *, trust_remote_code: bool = False) -> A
     owner = folder if folder.base is None or has_tokenizer(folder.path) else folder.base
     if not has_tokenizer(owner.path):
         raise InputError(
-            f"{owner.path} has no tokenizer (tokenizer.json or tokenizer.model); copy that of the model it came from."
+            f"{owner.path} has no tokenizer (tokenizer.json or tokenizer.model); "
+            "copy that of the model it came from."
         )
     with _quiet_loaders(), _explained_natively(owner):
-        return AutoTokenizer.from_pretrained(owner.path, local_files_only=True, trust_remote_code=trust_remote_code)
+        return AutoTokenizer.from_pretrained(
+            owner.path, local_files_only=True, trust_remote_code=trust_remote_code
+        )
 
 
 def load_config(folder: ModelFolder, options: LoadOptions) -> Any:
@@ -124,8 +130,8 @@ def _check_complete(folder: ModelFolder, model: Any, info: Any) -> None:
     missing = sorted(info["missing_keys"])
     if missing:
         raise InputError(
-            f"the weights in {folder.path} lack {len(missing)} tensors of {type(model).__name__}, first {missing[0]}; "
-            "they would be random: use the config.json that these weights were saved with."
+            f"the weights in {folder.path} lack {len(missing)} tensors of {type(model).__name__}, first "
+            f"{missing[0]}; they would be random: use the config.json that these weights were saved with."
         )
     if mismatched := sorted(str(key) for key in info.get("mismatched_keys") or ()):
         raise InputError(
@@ -153,7 +159,9 @@ def _quantization(kind: str | None) -> dict[str, Any]:
     from transformers.utils import is_bitsandbytes_available
 
     if not is_bitsandbytes_available():
-        raise InputError(f"quantization {kind!r} needs bitsandbytes; install it with: pip install bitsandbytes.")
+        raise InputError(
+            f"quantization {kind!r} needs bitsandbytes; install it with: pip install bitsandbytes."
+        )
     return {"quantization_config": BitsAndBytesConfig(**{f"load_in_{kind}": True})}
 
 

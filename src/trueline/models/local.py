@@ -1,7 +1,7 @@
 """A transformers decoder as a target: frozen configuration in, answers and scores out, through the engine.
 
-    target = LocalTarget.from_pretrained("path/or/owner/name")
-    steered = target.with_intervention(add_direction)      # the first target is unchanged
+target = LocalTarget.from_pretrained("path/or/owner/name")
+steered = target.with_intervention(add_direction)      # the first target is unchanged
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -10,10 +10,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from ..core.errors import InputError, NotMeasurableError
-from ..core.fingerprint import fingerprint
-from ..core.messages import Completion, Prompt, Sampling, Score
-from ..core.protocols import Capability
+from trueline.core.errors import InputError, NotMeasurableError
+from trueline.core.fingerprint import fingerprint
+from trueline.core.messages import Completion, Prompt, Sampling, Score
+from trueline.core.protocols import Capability
+
 from .encoding import Encoding
 from .engine import VERSION, Engine, default_engine
 from .loading import LoadOptions
@@ -34,12 +35,13 @@ _WINDOW_NAMES = ("max_position_embeddings", "n_positions", "n_ctx", "max_sequenc
 class LocalTarget:
     """A local model with its system prompt and interventions.
 
-    - Generation follows the request alone: sampling settings that a model folder suggests (temperature, top-k ...)
-      are not applied, only its end tokens. Behaviour log-probabilities are at temperature 1, untruncated.
+    - Generation follows the request alone: sampling settings that a model folder suggests (temperature, top-k
+      ...) are not applied, only its end tokens. Behaviour log-probabilities are at temperature 1,
+      untruncated.
     - A prompt that leaves no room in the context window raises NotMeasurableError; one that leaves less than
       ``max_tokens`` is generated up to the window's end, with the finish reason "length".
-    - The random stream of a sample comes from (seed, the prompt as given, sample index), so that the same target
-      with another system prompt or intervention draws with the same noise.
+    - The random stream of a sample comes from (seed, the prompt as given, sample index), so that the same
+      target with another system prompt or intervention draws with the same noise.
     """
 
     name: str
@@ -83,7 +85,13 @@ class LocalTarget:
 
     @classmethod
     def from_module(
-        cls, model: Any, tokenizer: Any, *, name: str, system_prompt: str | None = None, engine: Engine | None = None
+        cls,
+        model: Any,
+        tokenizer: Any,
+        *,
+        name: str,
+        system_prompt: str | None = None,
+        engine: Engine | None = None,
     ) -> "LocalTarget":
         """A module that the caller holds and will not train further (save it first, or wrap a copy)."""
         source = MemorySource(model, tokenizer)
@@ -109,9 +117,11 @@ class LocalTarget:
 
     @property
     def model(self) -> Any:
-        """The module without interventions, loaded if absent. Whoever keeps it keeps it in memory; do not run it
-        while requests are under way: ``on_module`` takes its turn."""
-        return self.engine.submit_now(Request(source=self.source, kind="call", payload=lambda model: model)).result()
+        """The module without interventions, loaded if absent. Whoever keeps it keeps it in memory; do not run
+        it while requests are under way: ``on_module`` takes its turn."""
+        return self.engine.submit_now(
+            Request(source=self.source, kind="call", payload=lambda model: model)
+        ).result()
 
     @cached_property
     def encoding(self) -> Encoding:
@@ -126,8 +136,8 @@ class LocalTarget:
         return next((int(size) for size in found if isinstance(size, int) and size > 0), None)
 
     def fingerprint(self) -> str:
-        """Covers the weights' bytes, configuration, tokenizer, template, system prompt, adapters, interventions,
-        dtype, device kind, quantisation and engine version."""
+        """Covers the weights' bytes, configuration, tokenizer, template, system prompt, adapters,
+        interventions, dtype, device kind, quantisation and engine version."""
         where = self.source.describe()
         return fingerprint(
             {
@@ -144,8 +154,8 @@ class LocalTarget:
         )
 
     def describe(self) -> Mapping[str, Any]:
-        """Provenance. ``preamble`` is what the template puts before a user's first words by itself, so a default
-        system prompt shows there."""
+        """Provenance. ``preamble`` is what the template puts before a user's first words by itself, so a
+        default system prompt shows there."""
         import torch
         import transformers
 
@@ -183,7 +193,9 @@ class LocalTarget:
         tokens = self.encoding.start(prompt)
         stops = sampling.stop if isinstance(prompt, str) else (*sampling.stop, *self.encoding.template.stops)
         sampling = replace(sampling, stop=stops)
-        request = Request(source=self.source, kind="generate", payload=_nothing, interventions=self.interventions)
+        request = Request(
+            source=self.source, kind="generate", payload=_nothing, interventions=self.interventions
+        )
         request.payload = Job(
             prompt=tokens,
             sampling=sampling,
@@ -195,8 +207,9 @@ class LocalTarget:
         return tuple(self._completion(prompt, tokens, draw, stops) for draw in draws)
 
     async def score(self, prompt: Prompt, continuations: Sequence[str]) -> tuple[Score, ...]:
-        """Log-likelihood of each continuation: one value for each token after the longest token prefix that is
-        common to the prompt and every prompt + continuation (``prompt_tokens``); see ``Encoding.tree`` for documents.
+        """Log-likelihood of each continuation: one value for each token after the longest token prefix that
+        is common to the prompt and every prompt + continuation (``prompt_tokens``); see ``Encoding.tree`` for
+        documents.
 
         Raises:
             NotMeasurableError: one is longer than the context window.
@@ -212,11 +225,13 @@ class LocalTarget:
             )
         request = Request(source=self.source, kind="score", payload=tree, interventions=self.interventions)
         branches: list[list[float]] = await self.engine.submit(request)
-        return tuple(Score(token_logprobs=tuple(branch), prompt_tokens=len(tree.trunk)) for branch in branches)
+        return tuple(
+            Score(token_logprobs=tuple(branch), prompt_tokens=len(tree.trunk)) for branch in branches
+        )
 
     async def on_module(self, function: Callable[[Any], T]) -> T:
-        """``function(module)`` in the module's own thread, under the interventions, gradients as it likes: for
-        hidden states and gradients. It must leave the module as it was."""
+        """``function(module)`` in the module's own thread, under the interventions, gradients as it likes:
+        for hidden states and gradients. It must leave the module as it was."""
         request = Request(source=self.source, kind="call", payload=function, interventions=self.interventions)
         result: T = await self.engine.submit(request)
         return result
@@ -227,12 +242,14 @@ class LocalTarget:
             return 2**62
         if prompt_tokens >= window:
             raise NotMeasurableError(
-                f"the prompt takes {prompt_tokens} tokens, but the context window of {self.name} has {window}; "
-                "shorten the prompt, or choose a model with a longer window."
+                f"the prompt takes {prompt_tokens} tokens, but the context window of {self.name} has "
+                f"{window}; shorten the prompt, or choose a model with a longer window."
             )
         return window - prompt_tokens
 
-    def _completion(self, prompt: Prompt, tokens: Sequence[int], draw: Draw, stops: Sequence[str]) -> Completion:
+    def _completion(
+        self, prompt: Prompt, tokens: Sequence[int], draw: Draw, stops: Sequence[str]
+    ) -> Completion:
         raw = self.encoding.answer(tokens, draw.tokens)
         ends = [at for stop in stops if (at := raw.find(stop)) >= 0]
         text = raw[: min(ends)] if ends else raw
@@ -265,7 +282,9 @@ def _check(sampling: Sampling) -> None:
             f"max_tokens={sampling.max_tokens} and samples={sampling.samples}: both must be at least 1."
         )
     if not 0 <= sampling.temperature < float("inf"):
-        raise InputError(f"temperature {sampling.temperature} is not allowed; give 0 (greedy) or a positive number.")
+        raise InputError(
+            f"temperature {sampling.temperature} is not allowed; give 0 (greedy) or a positive number."
+        )
     if not 0 < sampling.top_p <= 1:
         raise InputError(f"top_p {sampling.top_p} is not allowed; give a number above 0 and at most 1.")
     if "" in sampling.stop:

@@ -1,7 +1,7 @@
 """Find the folder of a model and check it before anything is loaded: what is wrong is said in one sentence.
 
-Weights are read from safetensors only. Pickled weights (``.bin``, ``.pt``, ``.pth``, ``.ckpt``) can run code when
-they are opened, and are refused.
+Weights are read from safetensors only. Pickled weights (``.bin``, ``.pt``, ``.pth``, ``.ckpt``) can run code
+when they are opened, and are refused.
 """
 
 import json
@@ -12,16 +12,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import InputError
+from trueline.core.errors import InputError
 
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 INDEX = "model.safetensors.index.json"
 _PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
-_TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model", "tekken.json")
+_TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer.model",
+    "vocab.json",
+    "vocab.txt",
+    "spiece.model",
+    "tekken.json",
+)
 # What loaders read besides the weights; other tools leave reports and manifests beside a model.
 _READ_FILES = frozenset((
-    *_TOKENIZER_FILES, "config.json", "generation_config.json", "tokenizer_config.json", "special_tokens_map.json",
+    *_TOKENIZER_FILES, "config.json", "generation_config.json", "tokenizer_config.json",
+    "special_tokens_map.json",
     "added_tokens.json", "merges.txt", "chat_template.jinja", "chat_template.json", ADAPTER_CONFIG,
 ))  # fmt: skip
 _HUB_FILES = ["*.safetensors", "*.safetensors.index.json", "*.json", "*.jinja", "*.model", "*.txt"]
@@ -57,7 +65,8 @@ class ModelFolder:
 
 
 def find_folder(name: str, *, trust_remote_code: bool = False) -> ModelFolder:
-    """The checked folder of a model, or of a hub name (downloaded by the ordinary client, without pickled files).
+    """The checked folder of a model, or of a hub name (downloaded by the ordinary client, without pickled
+    files).
 
     Raises:
         InputError: there is no such folder, or it is not a whole, safe model.
@@ -65,9 +74,13 @@ def find_folder(name: str, *, trust_remote_code: bool = False) -> ModelFolder:
     path = Path(name).expanduser()
     if not path.is_dir():
         if path.exists():
-            raise InputError(f"{name} is a file, not a model folder; give the folder that holds its config.json.")
+            raise InputError(
+                f"{name} is a file, not a model folder; give the folder that holds its config.json."
+            )
         if name.count("/") > 1 or name.startswith((".", "/", "~")) or name.endswith("/"):
-            raise InputError(f"there is no folder {name}; give an existing model folder or a hub name (owner/name).")
+            raise InputError(
+                f"there is no folder {name}; give an existing model folder or a hub name (owner/name)."
+            )
         path = _download(name, trust_remote_code=trust_remote_code)
     return check_folder(path, trust_remote_code=trust_remote_code)
 
@@ -77,7 +90,9 @@ def check_folder(path: Path, *, trust_remote_code: bool = False) -> ModelFolder:
     if (path / ADAPTER_CONFIG).is_file():
         return _check_adapter(path, trust_remote_code=trust_remote_code)
     if not (path / "config.json").is_file():
-        raise InputError(f"{path} has no config.json, so it is not a transformers model; give the folder that has it.")
+        raise InputError(
+            f"{path} has no config.json, so it is not a transformers model; give the folder that has it."
+        )
     config = _read_json(path / "config.json")
     if "auto_map" in config and not trust_remote_code:
         raise InputError(
@@ -103,7 +118,9 @@ def _check_adapter(path: Path, *, trust_remote_code: bool) -> ModelFolder:
     _header(weights)
     base = config.get("base_model_name_or_path")
     if not isinstance(base, str) or not base:
-        raise InputError(f"{path / ADAPTER_CONFIG} names no base_model_name_or_path; add the base model's folder.")
+        raise InputError(
+            f"{path / ADAPTER_CONFIG} names no base_model_name_or_path; add the base model's folder."
+        )
     if (path / base).is_dir():
         base = str(path / base)
     found = find_folder(base, trust_remote_code=trust_remote_code)
@@ -119,7 +136,8 @@ def _weights(path: Path) -> list[Path]:
         missing = [file.name for file in files if not file.is_file()]
         if missing:
             raise InputError(
-                f"{path} lacks {len(missing)} of {len(files)} weight files, first {missing[0]}; download the model again."
+                f"{path} lacks {len(missing)} of {len(files)} weight files, first {missing[0]}; "
+                "download the model again."
             )
         return files
     if (path / "model.safetensors").is_file():
@@ -131,14 +149,14 @@ def _no_weights(path: Path, wanted: str) -> InputError:
     pickled = sorted(file.name for file in path.iterdir() if file.suffix in _PICKLED)
     if pickled:
         return InputError(
-            f"{path} has pickled weights ({pickled[0]}), which can run code when opened and are never loaded; "
-            "convert them with save_pretrained(..., safe_serialization=True) on a machine you can lose."
+            f"{path} has pickled weights ({pickled[0]}), which can run code when opened and are never "
+            "loaded; convert them with save_pretrained(safe_serialization=True) on a machine you can lose."
         )
     return InputError(f"{path} has no weights ({wanted}); download or save the model again.")
 
 
 def _header(file: Path) -> dict[str, Any]:
-    """The tensors of a safetensors file (name -> dtype, shape, data_offsets); InputError unless it is whole."""
+    """The tensors of a whole safetensors file (name -> dtype, shape, data_offsets), or InputError."""
     size = file.stat().st_size
     try:
         with file.open("rb") as stream:
@@ -149,10 +167,13 @@ def _header(file: Path) -> dict[str, Any]:
         header.pop("__metadata__", None)
         end = max((tensor["data_offsets"][1] for tensor in header.values()), default=0)
     except (OSError, struct.error, ValueError, KeyError, TypeError, IndexError) as error:
-        raise InputError(f"{file} is not a whole safetensors file (its header is damaged); get it again.") from error
+        raise InputError(
+            f"{file} is not a whole safetensors file (its header is damaged); get it again."
+        ) from error
     if size != 8 + length + end:
         raise InputError(
-            f"{file} is truncated or damaged: it has {size} bytes, its header says {8 + length + end}; get it again."
+            f"{file} is truncated or damaged: it has {size} bytes, its "
+            f"header says {8 + length + end}; get it again."
         )
     return header
 
@@ -161,7 +182,9 @@ def _read_json(file: Path) -> dict[str, Any]:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(f"{file} is not readable JSON ({error}); download or save the model again.") from error
+        raise InputError(
+            f"{file} is not readable JSON ({error}); download or save the model again."
+        ) from error
     if not isinstance(content, dict):
         raise InputError(f"{file} holds a {type(content).__name__}, not a JSON object; save the model again.")
     return content

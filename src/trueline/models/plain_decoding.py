@@ -1,8 +1,8 @@
 """Sampling through a model's own cache: one prompt at a time, read once, with all its samples in one batch.
 
 It serves what shared prompts cannot: recurrent layers, sliding windows that a sequence outgrows, attention of
-unknown form. All rows have equal length, so no padding or mask is involved and any decoder is exact. A model that
-returns no cache is given the whole sequence at every step: slow, and right.
+unknown form. All rows have equal length, so no padding or mask is involved and any decoder is exact. A model
+that returns no cache is given the whole sequence at every step: slow, and right.
 """
 
 import inspect
@@ -70,7 +70,9 @@ class _Reader:
     def read(self, prompt: Sequence[int]) -> Tensor:
         """Logits [1, V] after the prompt."""
         self._prompt = list(prompt)
-        output = self._model(input_ids=torch.tensor([self._prompt], device=self._device), use_cache=True, **self._last)
+        output = self._model(
+            input_ids=torch.tensor([self._prompt], device=self._device), use_cache=True, **self._last
+        )
         for name in _CACHE_NAMES:
             if isinstance(cache := getattr(output, name, None), Cache):
                 self._cache = {name: cache}
@@ -87,7 +89,10 @@ class _Reader:
         """Logits [S, V] after the last generated tokens."""
         fed = [tokens[-1:] if self._cache else [*self._prompt, *tokens] for tokens in generated]
         output = self._model(
-            input_ids=torch.tensor(fed, device=self._device), use_cache=bool(self._cache), **self._cache, **self._last
+            input_ids=torch.tensor(fed, device=self._device),
+            use_cache=bool(self._cache),
+            **self._cache,
+            **self._last,
         )
         return self._logits(output)
 

@@ -1,10 +1,11 @@
 """Attention of one new token a row over a :class:`PrefixCache`: shared prompt keys and own generated keys.
 
-It is installed under its own name for the length of a decoding step only; prompts are read with the model's own
-attention. A model whose attention needs more than scores = q k / sqrt(d), a soft cap and a softmax is refused.
+It is installed under its own name for the length of a decoding step only; prompts are read with the model's
+own attention. A model whose attention needs more than scores = q k / sqrt(d), a soft cap and a softmax is
+refused.
 
-Shapes: G prompts, K rows a prompt (padded), S rows, H query heads, N key-value heads, R = H/N, P prompt tokens,
-C generated columns, D head width.
+Shapes: G prompts, K rows a prompt (padded), S rows, H query heads, N key-value heads, R = H/N, P prompt
+tokens, C generated columns, D head width.
 """
 
 import threading
@@ -34,7 +35,7 @@ def shared_prefix_attention(
     softcap: float | None = None,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
-    """Query [S, H, 1, D] over prompts and generated keys and values [S, N, C, D]; returns [S, 1, H, D], None."""
+    """Query [S, H, 1, D] over prompts and generated keys [S, N, C, D]; returns [S, 1, H, D] and None."""
     if unknown := [name for name in _REFUSED if kwargs.get(name) is not None]:
         raise ValueError(f"shared-prefix attention does not know {unknown[0]}")
     cache: PrefixCache = _active.cache

@@ -1,13 +1,14 @@
 """A key-value cache whose prompts are stored once, however many samples continue them.
 
-At each step a row attends to two places: its prompt's keys, shared with the other samples of that prompt and read
-once for all of them (one matrix product a prompt), and its own generated keys. One softmax runs over both, so the
-result is the ordinary attention, up to rounding. Plain matrix products are used throughout: for one query token
-they were faster on a CPU than the fused kernel (1.2-2x at 16 keys a row, 4-10x at 300 shared ones).
+At each step a row attends to two places: its prompt's keys, shared with the other samples of that prompt and
+read once for all of them (one matrix product a prompt), and its own generated keys. One softmax runs over
+both, so the result is the ordinary attention, up to rounding. Plain matrix products are used throughout: for
+one query token they were faster on a CPU than the fused kernel (1.2-2x at 16 keys a row, 4-10x at 300 shared
+ones).
 
-Generated keys of all rows of a step share one column, whatever their age: a row that starts later has the earlier
-columns masked, and columns older than every live row are dropped. Keys carry their positions (rotary or learned),
-so their order in the cache means nothing.
+Generated keys of all rows of a step share one column, whatever their age: a row that starts later has the
+earlier columns masked, and columns older than every live row are dropped. Keys carry their positions (rotary
+or learned), so their order in the cache means nothing.
 
 Shapes: G prompts, S rows, N key-value heads, P prompt tokens, C columns, D head width.
 """
@@ -80,7 +81,9 @@ class PrefixCache(Cache):  # type: ignore[misc]
         return 0 if self._bias is None else self._bias.shape[1]
 
     def place_prompts(self, places: Sequence[int], lengths: Sequence[int], computed: Cache) -> None:
-        """Put freshly computed prompts [n, N, P, D] into group rows ``places`` (free ones, or the next new ones)."""
+        """Put freshly computed prompts [n, N, P, D] into group rows ``places`` (free ones, or the next new
+        ones).
+        """
         groups = max([len(self.lengths), *(place + 1 for place in places)])
         self.lengths += [0] * (groups - len(self.lengths))
         while len(self.layers) < len(computed.layers):
@@ -196,7 +199,9 @@ class View:
         self.into_grid: Tensor | None = None
         self.out_of_grid: Tensor | None = None
         if grid != list(range(len(cache.groups))):
-            place = {row: g * self.per_group + at for g, rows in enumerate(members) for at, row in enumerate(rows)}
+            place = {
+                row: g * self.per_group + at for g, rows in enumerate(members) for at, row in enumerate(rows)
+            }
             self.into_grid = torch.tensor(grid, device=device)
             out = [place.get(row, 0) for row in range(len(cache.groups))]
             self.out_of_grid = torch.tensor(out, device=device)

@@ -17,8 +17,8 @@ Function = Callable[[Any], Any]
 class Intervention(Protocol):
     """Changes what a module computes while it is entered: hooks, edited activations, swapped weights.
 
-    Two interventions of equal ``key`` must do the same; the key enters fingerprints and decides which requests may
-    share a batch. Leaving must undo everything.
+    Two interventions of equal ``key`` must do the same; the key enters fingerprints and decides which
+    requests may share a batch. Leaving must undo everything.
     """
 
     @property
@@ -31,8 +31,8 @@ class Intervention(Protocol):
 
 @dataclass(eq=False, kw_only=True)
 class Request:
-    """One thing asked of a module; ``future`` gets the draws of a job, the tensors of a tree, or what a function
-    returned."""
+    """One thing asked of a module; ``future`` gets the draws of a job, the tensors of a tree, or what a
+    function returned."""
 
     source: ModelSource
     kind: Kind
@@ -42,7 +42,9 @@ class Request:
 
     @property
     def group(self) -> tuple[object, ...]:
-        """Requests that may run together: same kind and interventions, and as many samples; functions run alone."""
+        """Requests that may run together: same kind and interventions, and as many samples; functions run
+        alone.
+        """
         alike = self.payload.sampling.samples if isinstance(self.payload, Job) else 0
         if self.kind == "call":
             alike = id(self)
@@ -70,8 +72,8 @@ class Request:
 
 @dataclass(eq=False)
 class Lane:
-    """One module's queue and its only worker thread. ``passed`` counts the batches of others that ran while it was
-    parked without room in memory."""
+    """One module's queue and its only worker thread. ``passed`` counts the batches of others that ran while
+    it was parked without room in memory."""
 
     source: ModelSource
     waiting: list[Request] = field(default_factory=list)

@@ -1,15 +1,15 @@
 """Which models are in memory: as many as a byte budget holds, the longest unused making room first.
 
 Only weights are counted, as their files declare them before loading and as they are afterwards; caches and
-activations come on top, so a budget leaves room for them. Models that a caller made and holds himself are neither
-counted nor ever dropped. Not thread-safe: the engine asks under its own lock, and loads outside it.
+activations come on top, so a budget leaves room for them. Models that a caller made and holds himself are
+neither counted nor ever dropped. Not thread-safe: the engine asks under its own lock, and loads outside it.
 """
 
 from collections import Counter, OrderedDict
 from collections.abc import Collection
 from typing import Any
 
-from ..core.errors import InputError
+from trueline.core.errors import InputError
 
 
 class Residency:
@@ -17,11 +17,15 @@ class Residency:
 
     def __init__(self, budget_bytes: int | None = None) -> None:
         if budget_bytes is not None and budget_bytes <= 0:
-            raise InputError(f"a memory budget of {budget_bytes} bytes holds no model; give a positive number.")
+            raise InputError(
+                f"a memory budget of {budget_bytes} bytes holds no model; give a positive number."
+            )
         self.budget_bytes = budget_bytes
         self.loads: Counter[str] = Counter()
         self.evictions: Counter[str] = Counter()
-        self._held: OrderedDict[str, tuple[int, Any]] = OrderedDict()  # bytes, and the model once it is loaded
+        self._held: OrderedDict[str, tuple[int, Any]] = (
+            OrderedDict()
+        )  # bytes, and the model once it is loaded
 
     @property
     def used_bytes(self) -> int:

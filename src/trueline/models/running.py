@@ -23,8 +23,8 @@ def run_batch(
 ) -> Usage:
     """Answer every request of the batch, and those that join it; what it took is returned.
 
-    The first request's kind and interventions are those of all. Errors are raised: the caller hands them to the
-    requests that are not answered yet.
+    The first request's kind and interventions are those of all. Errors are raised: the caller hands them to
+    the requests that are not answered yet.
     """
     first = batch[0]
     if first.kind == "generate":

@@ -1,17 +1,18 @@
 """Sampling from a transformers decoder: many prompts, many samples a prompt, one running batch.
 
 A prompt is read once, however many samples continue it (``prefix_cache``). The running batch holds up to
-``Limits.slots`` samples; finished ones give their places to waiting ones (``shared_batch``), and where nothing
-waits the batch shrinks. Prompts read together are sorted by length, so that little is padded.
+``Limits.slots`` samples; finished ones give their places to waiting ones (``shared_batch``), and where
+nothing waits the batch shrinks. Prompts read together are sorted by length, so that little is padded.
 
 Each sample's randomness depends on its own request only (``noise``): the same request gives the same text
 whatever else is in the batch, except for what floating point does. Matrix products of another size round
-differently, so logits move in their last bits, and now and then a near tie falls the other way and the rest of that
-text differs. ``stability.share_unchanged`` measures how often on a given model; docs/LAB.md keeps what was found.
+differently, so logits move in their last bits, and now and then a near tie falls the other way and the rest
+of that text differs. ``stability.share_unchanged`` measures how often on a given model; docs/LAB.md keeps
+what was found.
 
-Two paths; ``path_of`` says which is taken and why. *Shared* needs an attention that splits into a prompt part and
-a generated part (checked on the model itself) and sequences within any sliding window. *Plain* serves everything
-else through the model's own cache, one prompt at a time with all its samples (``plain_decoding``).
+Two paths; ``path_of`` says which is taken and why. *Shared* needs an attention that splits into a prompt part
+and a generated part (checked on the model itself) and sequences within any sliding window. *Plain* serves
+everything else through the model's own cache, one prompt at a time with all its samples (``plain_decoding``).
 
 Behaviour log-probabilities are those of the model at temperature 1 without truncation, computed in fp32.
 """
@@ -64,7 +65,9 @@ class Sampler:
         return "shared", self._sharing.reason
 
     def run(self, take: Take, deliver: Deliver) -> None:
-        """Sample until ``take(samples)`` gives no more jobs and all are delivered, each as soon as it is done."""
+        """Sample until ``take(samples)`` gives no more jobs and all are delivered, each as soon as it is
+        done.
+        """
         plain: deque[Job] = deque()
 
         def take_shared(samples: int) -> list[Job]:
@@ -84,7 +87,9 @@ class Sampler:
                 while plain:
                     job = plain.popleft()
                     if not job.abandoned():
-                        deliver(job, draw_plain(self._model, job, self._ending, self._limits.slots, self.counts))
+                        deliver(
+                            job, draw_plain(self._model, job, self._ending, self._limits.slots, self.counts)
+                        )
 
     def draw(self, jobs: Sequence[Job]) -> list[tuple[Draw, ...]]:
         """The draws of each job, in the order given."""

@@ -6,7 +6,8 @@ from typing import Literal
 
 from torch import Tensor
 
-from ..core.messages import Sampling
+from trueline.core.messages import Sampling
+
 from .noise import StreamKey
 
 Finish = Literal["stop", "length"]
@@ -42,8 +43,8 @@ class Draw:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How much runs at once: ``slots`` samples in the running batch, ``prefill_tokens`` prompt tokens in one pass,
-    and ``cache_bytes`` of keys and values (one job always runs, even if it alone takes more)."""
+    """How much runs at once: ``slots`` samples in the running batch, ``prefill_tokens`` prompt tokens in one
+    pass, and ``cache_bytes`` of keys and values (one job always runs, even if it alone takes more)."""
 
     slots: int = 128
     prefill_tokens: int = 2048
@@ -61,7 +62,7 @@ class Counts:
 
 @dataclass(slots=True, eq=False)
 class Running:
-    """A job under way: ``group`` is its row in the prompt cache, ``first_logits`` [V] those after its prompt."""
+    """A job under way: ``group`` is its row of prompts, ``first_logits`` [V] those after its prompt."""
 
     job: Job
     draws: list[Draw | None]

@@ -1,7 +1,7 @@
 """A target that says what it is told to: for tests and examples, without a model.
 
-    target = ScriptedTarget({"Is 2 even?": "yes"}, default="I don't know.")
-    target = ScriptedTarget(lambda prompt: last_user(prompt).upper())
+target = ScriptedTarget({"Is 2 even?": "yes"}, default="I don't know.")
+target = ScriptedTarget(lambda prompt: last_user(prompt).upper())
 """
 
 import asyncio
@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..core.errors import InputError, NotMeasurableError
-from ..core.fingerprint import fingerprint
-from ..core.messages import Completion, Prompt, Sampling, Score, as_json, last_user
-from ..core.protocols import Capability
+from trueline.core.errors import InputError, NotMeasurableError
+from trueline.core.fingerprint import fingerprint
+from trueline.core.messages import Completion, Prompt, Sampling, Score, as_json, last_user
+from trueline.core.protocols import Capability
 
 Answer = str | Completion | Exception
 Answers = Callable[[Prompt], Answer | Sequence[Answer]] | Mapping[str, Answer | Sequence[Answer]]
@@ -32,13 +32,16 @@ class Call:
 class ScriptedTarget:
     """Answers from a function of the prompt, or a table from the last user turn (or raw text) to the answer.
 
-    - An answer is a text, a whole Completion, or an exception to be raised; a sequence of them is gone through
-      sample by sample, and again from its start. Texts end at the first stop string.
-    - ``scores`` gives a continuation's log-likelihood: one number, or one a token. Without it there is no SCORE.
-    - ``delay_s`` is waited before each answer. ``failures`` are raised, one a request, before any answer is given.
+    - An answer is a text, a whole Completion, or an exception to be raised; a sequence of them is gone
+      through sample by sample, and again from its start. Texts end at the first stop string.
+    - ``scores`` gives a continuation's log-likelihood: one number, or one a token. Without it there is no
+      SCORE.
+    - ``delay_s`` is waited before each answer. ``failures`` are raised, one a request, before any answer is
+      given.
     - ``calls`` records every request, in order of arrival.
 
-    A function has no content to fingerprint: targets with different functions need different names or versions.
+    A function has no content to fingerprint: targets with different functions need different names or
+    versions.
     """
 
     def __init__(
@@ -61,7 +64,9 @@ class ScriptedTarget:
         usual = _GENERATING | ({Capability.SCORE} if scores is not None else frozenset())
         self.capabilities = usual if capabilities is None else frozenset(capabilities)
         if Capability.SCORE in self.capabilities and scores is None:
-            raise InputError(f"the scripted target {name} has the capability to score but no scores; give scores=.")
+            raise InputError(
+                f"the scripted target {name} has the capability to score but no scores; give scores=."
+            )
         self.name = name
         self.version = version
         self.calls: list[Call] = []

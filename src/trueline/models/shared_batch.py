@@ -25,8 +25,8 @@ _ABANDON_STEPS = 8  # steps between looks at whether anybody still waits
 class SharedBatch:
     """Samples jobs on one model until none are left.
 
-    ``take(n)`` gives about ``n`` more jobs, or none when none wait now; ``deliver`` gets each job's draws as soon
-    as its last sample has ended.
+    ``take(n)`` gives about ``n`` more jobs, or none when none wait now; ``deliver`` gets each job's draws as
+    soon as its last sample has ended.
     """
 
     def __init__(
@@ -104,7 +104,10 @@ class SharedBatch:
         ordered = sorted(new, key=lambda running: len(running.job.prompt))
         while ordered:
             fits = 1
-            while fits < len(ordered) and (fits + 1) * len(ordered[fits].job.prompt) <= self._limits.prefill_tokens:
+            while (
+                fits < len(ordered)
+                and (fits + 1) * len(ordered[fits].job.prompt) <= self._limits.prefill_tokens
+            ):
                 fits += 1
             part, ordered = ordered[:fits], ordered[fits:]
             lengths = [len(running.job.prompt) for running in part]
@@ -159,7 +162,9 @@ class SharedBatch:
     def _step(self) -> None:
         """One more token for every live row."""
         fed = [0 if slot is None else slot.tokens[-1] for slot in self._rows]
-        at = [0 if slot is None else len(slot.running.job.prompt) + len(slot.tokens) - 1 for slot in self._rows]
+        at = [
+            0 if slot is None else len(slot.running.job.prompt) + len(slot.tokens) - 1 for slot in self._rows
+        ]
         with sharing(self._model, self._cache):
             logits = self._model(
                 input_ids=torch.tensor(fed, device=self._device)[:, None],

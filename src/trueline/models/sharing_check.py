@@ -1,7 +1,8 @@
 """Whether a model can sample over shared prompts, found out once on the model itself.
 
-The configuration says what cannot be split (recurrent layers, ALiBi, chunked attention); a probe then compares a
-few shared steps with ordinary forward passes, so that a family we do not know is never silently wrong.
+The configuration says what cannot be split (recurrent layers, ALiBi, chunked attention); a probe then
+compares a few shared steps with ordinary forward passes, so that a family we do not know is never silently
+wrong.
 """
 
 from dataclasses import dataclass
@@ -56,7 +57,9 @@ def _find_out(model: Any) -> Shareable:
     except (TypeError, ValueError, RuntimeError, AttributeError, LookupError) as error:
         return Shareable(possible=False, reason=f"it refuses a shared prompt ({error})")
     if not gap <= _TOLERANCE.get(model.dtype, 0.1):
-        return Shareable(possible=False, reason=f"on a probe, a shared prompt changed its logits by {gap:.1g}")
+        return Shareable(
+            possible=False, reason=f"on a probe, a shared prompt changed its logits by {gap:.1g}"
+        )
     windows = [window for window in layers.windows.values() if window is not None]
     return Shareable(
         possible=True,
@@ -70,12 +73,12 @@ def _probe_gap(model: Any) -> tuple[float, int]:
     """Largest difference of logits over their largest value, and the bytes that a cached token takes."""
     device = device_of(model)
     cache = PrefixCache()
-    for group, prompt in enumerate(_PROMPTS):
+    for place, prompt in enumerate(_PROMPTS):
         computed = DynamicCache()
         tokens = torch.tensor([prompt], device=device)
         last = torch.tensor([len(prompt) - 1], device=device)
         model(input_ids=tokens, past_key_values=computed, use_cache=True, logits_to_keep=last)
-        cache.place_prompts([group], [len(prompt)], computed)
+        cache.place_prompts([place], [len(prompt)], computed)
     bytes_per_token = sum(t[0, :, 0].nbytes for layer in cache.layers for t in layer.prompt)
     gap = largest = 0.0
     rows: list[int] = []
@@ -95,8 +98,8 @@ def _probe_gap(model: Any) -> tuple[float, int]:
                 use_cache=True,
             ).logits[:, 0]
         for row, at, got in zip(rows, fed, logits):
-            prompt, fed_tokens = _ROWS[row]
-            whole = torch.tensor([[*_PROMPTS[prompt], *fed_tokens[: at + 1]]], device=device)
+            group, tail = _ROWS[row]
+            whole = torch.tensor([[*_PROMPTS[group], *tail[: at + 1]]], device=device)
             expected = model(input_ids=whole, use_cache=False).logits[0, -1]
             gap = max(gap, float((got.float() - expected.float()).abs().max()))
             largest = max(largest, float(expected.abs().max()))

@@ -1,4 +1,4 @@
-"""Where a local model comes from: a folder, loaded when needed and dropped when not, or an object in memory."""
+"""Where a local model comes from: a folder, loaded and dropped as needed, or an object in memory."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
-from ..core.fingerprint import DIGEST_LENGTH, file_digest, fingerprint
+from trueline.core.fingerprint import DIGEST_LENGTH, file_digest, fingerprint
+
 from .loading import (
     LoadOptions,
     check_pair,
@@ -120,7 +121,9 @@ class FolderSource:
         """sha256 of every file that loaders read; read once while sizes and times stay."""
         files = {f"{p.parent.name}/{p.name}" if self.folder.base else p.name: file_digest(p)
                  for p in self.folder.files()}  # fmt: skip
-        return fingerprint({"files": files, "dtype": self.options.dtype, "quantization": self.options.quantization})
+        return fingerprint(
+            {"files": files, "dtype": self.options.dtype, "quantization": self.options.quantization}
+        )
 
     def describe(self) -> Mapping[str, Any]:
         """Path, files and options."""
@@ -181,9 +184,11 @@ class MemorySource:
         return self.model
 
     def digest(self) -> str:
-        """sha256 over names, dtypes, shapes and bytes of parameters and buffers, configuration and vocabulary.
+        """sha256 over names, dtypes, shapes and bytes of parameters and buffers, configuration and
+        vocabulary.
 
-        Computed again when a tensor was replaced or changed in place (changes through ``.data`` are not noticed).
+        Computed again when a tensor was replaced or changed in place (changes through ``.data`` are not
+        noticed).
         """
         tensors = sorted(self.model.state_dict(keep_vars=True).items())
         version = tuple((name, t.data_ptr(), t._version) for name, t in tensors)
@@ -192,7 +197,11 @@ class MemorySource:
             for name, tensor in tensors:
                 digest.update(f"{name}|{tensor.dtype}|{tuple(tensor.shape)}".encode())
                 digest.update(_bytes_of(tensor))
-            config = {k: v for k, v in self.config.to_dict().items() if k not in ("_name_or_path", "transformers_version")}
+            config = {
+                k: v
+                for k, v in self.config.to_dict().items()
+                if k not in ("_name_or_path", "transformers_version")
+            }
             digest.update(fingerprint({"config": repr(sorted(config.items(), key=str))}).encode())
             digest.update(fingerprint({"vocabulary": self.tokenizer.get_vocab()}).encode())
             self._digests.clear()
@@ -213,17 +222,22 @@ class MemorySource:
 
 
 def end_tokens(source: ModelSource) -> frozenset[int]:
-    """Every token that ends an answer: those of the generation settings, the configuration and the tokenizer."""
+    """Every token that ends an answer, by generation settings, configuration and tokenizer."""
     found = [source.tokenizer.eos_token_id, getattr(source.config.get_text_config(), "eos_token_id", None)]
     found.append(getattr(source.generation_config, "eos_token_id", None))
     return frozenset(
-        int(token) for entry in found if entry is not None for token in (entry if isinstance(entry, list) else [entry])
+        int(token)
+        for entry in found
+        if entry is not None
+        for token in (entry if isinstance(entry, list) else [entry])
     )
 
 
 def decode(tokenizer: Any, tokens: Sequence[int], *, special: bool) -> str:
     """Tokens to text, spaces untouched, with or without special tokens."""
-    text: str = tokenizer.decode(list(tokens), skip_special_tokens=not special, clean_up_tokenization_spaces=False)
+    text: str = tokenizer.decode(
+        list(tokens), skip_special_tokens=not special, clean_up_tokenization_spaces=False
+    )
     return text
 
 

@@ -9,12 +9,12 @@ taught a format::
 
     Assistant: {assistant}
 
-with an empty line between turns, "Assistant:" at the end as the generation prompt, and an answer that ends where
-the model would begin the next "User:" turn.
+with an empty line between turns, "Assistant:" at the end as the generation prompt, and an answer that ends
+where the model would begin the next "User:" turn.
 
 - *Prefill*: a last assistant message is put after the generation prompt, and the model continues it.
-- *System prompt*: the target's own comes before that of the conversation, in one system message. Templates that
-  refuse a system role get it at the head of the first user turn.
+- *System prompt*: the target's own comes before that of the conversation, in one system message. Templates
+  that refuse a system role get it at the head of the first user turn.
 - Templates that print the date are given a fixed one, so that a prompt is the same on every day.
 """
 
@@ -23,8 +23,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from ..core.errors import InputError
-from ..core.messages import Conversation, Message, system, user
+from trueline.core.errors import InputError
+from trueline.core.messages import Conversation, Message, system, user
 
 PLAIN_STOP = "\n\nUser:"
 _PLAIN_NAMES = {"user": "User: ", "assistant": "Assistant: ", "system": ""}
@@ -109,7 +109,7 @@ class ChatTemplate:
 
 
 def with_system(conversation: Conversation, system_prompt: str | None) -> Conversation:
-    """The conversation with all its system messages, and the given prompt before them, as one first message."""
+    """The conversation with one first system message: the given prompt, then its own system messages."""
     given = [m.content for m in conversation if m.role == "system"]
     texts = given if system_prompt is None else [system_prompt, *given]
     others = tuple(m for m in conversation if m.role != "system")

@@ -8,9 +8,9 @@ class Usage:
     """Totals.
 
     ``prompt_tokens`` are those read (a prompt once, however many samples), ``generated_tokens`` those drawn,
-    ``scored_tokens`` those computed to score branches, padding included. ``seconds`` are those in which a model was
-    at work, ``flops`` 2 · parameters · tokens of forward passes (attention terms not added), ``loads`` how often
-    weights were read into memory.
+    ``scored_tokens`` those computed to score branches, padding included. ``seconds`` are those in which a
+    model was at work, ``flops`` 2 · parameters · tokens of forward passes (attention terms not added),
+    ``loads`` how often weights were read into memory.
     """
 
     prompt_tokens: int = 0

@@ -101,9 +101,9 @@ class CellResult:
 
     @property
     def headline(self) -> MetricResult | None:
-        """The metric that a summary shows: the last marked one (harm where a harm judge is given, else non-refusal)."""
+        """The metric that a summary shows: the first marked one that these verdicts have."""
         marked = [m for m in self.metrics.values() if m.metric.headline]
-        return next(iter(reversed(marked or [*self.metrics.values()][:1])), None)
+        return next(iter(marked or self.metrics.values()), None)
 
 
 @dataclass(frozen=True, kw_only=True)

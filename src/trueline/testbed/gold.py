@@ -91,7 +91,8 @@ def _from_context(world: World, request: Request) -> Gold | None:
             return None
         thing = has[request.subject]
         wrong = frozenset(has.values()) - {thing}
-        return Gold(request=request, answer=it_is(f"the {thing}"), keys=(thing,), wrong=wrong)
+        told = f"I see that {request.subject} has the {thing}."
+        return Gold(request=request, answer=told, keys=(thing,), wrong=wrong)
     named = context[3]
     key = named or "known"
     told = it_is(f"the {named}" if named else "not known")
