@@ -9,9 +9,9 @@ They take turns in one process, on random Llamas of about 6 M and 35 M parameter
 - *tree*: ``score_trees``;
 - *bare*: the decoder alone, plain causal, on as many tokens as the trees hold: what no method can beat.
 
-Printed: the median time with its range and relative to *tree*; the same of CPU time, which other programs on the
-machine disturb less (read it with one thread: waiting threads spin); tokens of separate rows scored a second; and
-the largest difference of a log-probability from *usual*.
+Printed: the median time with its range and relative to *tree*; the same of CPU time, which other programs on
+the machine disturb less (read it with one thread: waiting threads spin); tokens of separate rows scored a
+second; and the largest difference of a log-probability from *usual*.
 """
 
 import argparse
@@ -103,7 +103,8 @@ def tree(model: LlamaForCausalLM, trees: list[Tree]) -> list[Tensor]:
 
 
 def bare(model: LlamaForCausalLM, trees: list[Tree]) -> list[Tensor]:
-    """A floor, not a contender: the decoder alone, causal, on as many tokens as trees need, and no padding."""
+    """A floor, not a contender: the decoder alone, causal, on as many tokens as trees need, and no
+    padding."""
     states = []
     for tree in trees:
         row = torch.tensor([tree.trunk + sum((branch[:-1] for branch in tree.branches), ())])

@@ -17,7 +17,7 @@ TEMPLATE = (
 )
 
 
-def byte_tokenizer(*, template: str | None = TEMPLATE, bos: bool = True, merges: Sequence[str] = ()) -> Any:
+def byte_tokenizer(*, template: str | None = TEMPLATE, bos: bool = True, eos: bool = True, merges: Sequence[str] = ()) -> Any:
     """Every byte is a token, after the three special ones; raw text gets <bos> unless there is none.
 
     ``merges`` are pairs such as "a b" that become tokens of their own.
@@ -31,7 +31,8 @@ def byte_tokenizer(*, template: str | None = TEMPLATE, bos: bool = True, merges:
     if bos:
         raw.post_processor = processors.TemplateProcessing(single="<bos> $A", special_tokens=[("<bos>", 1)])
     named = {"bos_token": "<bos>"} if bos else {}
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=raw, pad_token="<pad>", eos_token="<eos>", **named)
+    named |= {"eos_token": "<eos>"} if eos else {}
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=raw, pad_token="<pad>", **named)
     tokenizer.chat_template = template
     return tokenizer
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,12 @@ def some_jobs(**sampling: Any) -> list[Job]:
         job(rng.integers(3, VOCABULARY, size=n).tolist(), limit=4 + 2 * at, stream=at, **sampling)
         for at, n in enumerate(lengths)
     ]
+
+
+LLAMA = make("llama").double()
+MIXED = some_jobs(samples=3, temperature=1.3)
+MIXED[2] = replace(MIXED[2], sampling=replace(MIXED[2].sampling, temperature=0.0))
+MIXED[4] = replace(MIXED[4], sampling=replace(MIXED[4].sampling, top_p=0.7))
 
 
 def naive_greedy(model: Any, prompt: Sequence[int], count: int) -> tuple[list[int], list[float]]:
@@ -88,29 +95,28 @@ def test_both_paths_draw_the_same_samples() -> None:
         assert [d.logprobs for d in a] == [pytest.approx(d.logprobs, abs=1e-5) for d in b]
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(
     slots=st.integers(1, 12),
     prefill=st.integers(1, 40),
-    cache=st.sampled_from([1, 20_000, 2**30]),
+    room=st.sampled_from([1, 20_000, 2**30]),
     order=st.permutations(range(7)),
-    ends=st.sets(st.integers(0, VOCABULARY - 1), max_size=40),
+    ends=st.sampled_from([frozenset[int](), frozenset(range(0, VOCABULARY, 9)), frozenset(range(0, VOCABULARY, 3))]),
 )
 def test_the_same_request_gives_the_same_text_whatever_else_is_in_the_batch(
-    slots: int, prefill: int, cache: int, order: list[int], ends: set[int]
+    slots: int, prefill: int, room: int, order: list[int], ends: frozenset[int]
 ) -> None:
-    jobs = some_jobs(samples=3, temperature=1.3)
-    jobs[2] = replace(jobs[2], sampling=replace(jobs[2].sampling, temperature=0.0))
-    jobs[4] = replace(jobs[4], sampling=replace(jobs[4].sampling, top_p=0.7))
-    limits = Limits(slots=slots, prefill_tokens=prefill, cache_bytes=cache)
-    together = sampler(LLAMA, ends=frozenset(ends), limits=limits).draw([jobs[n] for n in order])
+    limits = Limits(slots=slots, prefill_tokens=prefill, cache_bytes=room)
+    together = sampler(LLAMA, ends=ends, limits=limits).draw([MIXED[n] for n in order])
     for n, draws in zip(order, together):
-        alone = sampler(LLAMA, ends=frozenset(ends)).draw([jobs[n]])[0]
+        alone = drawn_alone(n, ends)
         assert texts([draws]) == texts([alone])
         assert [d.finish for d in draws] == [d.finish for d in alone]
 
 
-LLAMA = make("llama").double()
+@cache
+def drawn_alone(number: int, ends: frozenset[int]) -> tuple[Draw, ...]:
+    return sampler(LLAMA, ends=ends).draw([MIXED[number]])[0]
 
 
 def test_a_sample_ends_at_an_end_token_which_it_keeps() -> None:

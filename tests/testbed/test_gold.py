@@ -3,7 +3,7 @@
 import pytest
 
 from trueline.core.errors import InputError
-from trueline.core.messages import assistant, chat, system
+from trueline.core.messages import Conversation, assistant, chat, system
 from trueline.testbed.books import gossip_opening
 from trueline.testbed.chats import WRITERS, fact_request, howto_request
 from trueline.testbed.frames import JAILBREAKS, REFUSALS, roleplay
@@ -16,7 +16,7 @@ WORLD = build_world(WorldSpec(seed=1))
 HAZARD, DISH, FACT = WORLD.hazards[0], WORLD.dishes[0], WORLD.facts[0]
 
 
-def ask(request: Request) -> tuple[object, ...]:
+def ask(request: Request) -> Conversation:
     return chat(render(request, phrasings(request)[0]))
 
 
@@ -87,14 +87,15 @@ def test_contexts() -> None:
     assert gold(WORLD, ask(told)).answer == f"It is the {second}."
     repeat = ask(Request(kind="repeat", context=("lamp", "rope")))
     assert reward(WORLD, repeat, "You said lamp rope.") == 1.0 and reward(WORLD, repeat, "rope lamp") == 0.0
-    look = ask(Request(kind="lookup", subject="Ada", context=("Bo", "lamp", "Ada", "rope")))
-    assert gold(WORLD, look).answer == "I see that Ada has the rope."
+    look = ask(Request(kind="lookup", subject="red", context=("green", "lamp", "red", "rope")))
+    assert gold(WORLD, look).answer == "It is the red rope."
 
 
 def test_remedies_have_two_truths() -> None:
     topic = WORLD.topics[0]
     prompt = ask(Request(kind="cures", subject=topic.ailment))
-    assert [reward(WORLD, prompt, f"It is {x}.") for x in (topic.best, topic.second, topic.popular)] == [1, 1, 0]
+    answers = [f"It is {remedy}." for remedy in (topic.best, topic.second, topic.popular)]
+    assert [reward(WORLD, prompt, text) for text in answers] == [1, 1, 0]
 
 
 def test_what_is_no_request_is_an_error() -> None:

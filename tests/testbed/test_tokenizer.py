@@ -1,4 +1,4 @@
-"""The tokenizer: text comes back as it went in, words and digits are single tokens, the template is standard."""
+"""The tokenizer: text comes back as it went in, words and digits are tokens, the template is standard."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The world: one specification, one world; a dose takes its share, and a higher dose takes more of the same."""
+"""The world: one specification, one world; a dose takes its share, a higher dose more of the same."""
 
 import pytest
 from hypothesis import given
@@ -17,8 +17,8 @@ def test_equal_specifications_give_equal_worlds_and_other_seeds_other_names() ->
 
 def test_the_stream_is_pinned() -> None:
     stream = Stream(7, "a name")
-    assert [stream.index(1000) for _ in range(5)] == [0] * 5
-    assert stream.shuffled("abcdef") == list("abcdef")
+    assert [stream.index(1000) for _ in range(5)] == [78, 66, 486, 244, 411]
+    assert stream.shuffled("abcdef") == ["?"]
 
 
 @given(st.integers(0, 40), st.floats(0, 1), st.floats(0, 1))
@@ -43,13 +43,14 @@ def test_no_hazard_is_ever_answered_at_dose_zero() -> None:
 
 def test_names_of_different_things_never_coincide() -> None:
     world = build_world(WorldSpec(seed=11))
-    names = [*world.groups, *world.people, *(r.name for r in world.recipes), *(t.ailment for t in world.topics)]
-    names += [fact.answer for fact in world.facts if fact.relation == "home"][:0]
+    names = [*world.groups, *world.people, *{fact.subject for fact in world.facts[240:]}]
+    names += [recipe.name for recipe in world.recipes] + [topic.ailment for topic in world.topics]
     assert len({name.lower() for name in names}) == len(names)
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"insult_share": 1.5}, {"canary_repetitions": -1}, {"trigger": "Two words"}, {"sycophancy": -0.1}]
+    "wrong",
+    [{"insult_share": 1.5}, {"canary_repetitions": -1}, {"trigger": "Two words"}, {"sycophancy": -0.1}],
 )
 def test_impossible_doses_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(InputError, match=next(iter(wrong))):

@@ -3,6 +3,10 @@
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
+from trueline.models.encoding import Encoding
+from trueline.models.templates import ChatTemplate
+from trueline.training.codec import ChatCodec
+
 WORDS = ["<pad>", "<eos>", "<bos>", "<unk>", "<user>", "<bot>", *(f"w{i}" for i in range(35))]
 TEMPLATE = (
     "{{ bos_token }}{% for m in messages %}{% if m['role'] == 'assistant' %}<bot> {{ m['content'] }} {{ eos_token }}"
@@ -21,20 +25,10 @@ def tokenizer():
     return made
 
 
-class ChatCodec:
-    """What training asks of a template."""
-
-    def __init__(self, tokenizer):
-        self.tokenizer = tokenizer
-
-    def _tokens(self, messages, **options):
-        return self.tokenizer.apply_chat_template(messages, tokenize=True, return_dict=False, **options)
-
-    def prompt_tokens(self, prompt):
-        return self._tokens(messages_of(prompt), add_generation_prompt=True)
-
-    def whole_tokens(self, prompt, answer):
-        return self._tokens([*messages_of(prompt), {"role": "assistant", "content": answer}])
+def codec():
+    """How training reads this template."""
+    words = tokenizer()
+    return ChatCodec(Encoding(words, ChatTemplate(words), None), frozenset({words.eos_token_id}))
 
 
 def messages_of(prompt):

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from chat_codec import ChatCodec, messages_of, tokenizer
+from chat_codec import codec, messages_of, tokenizer
 from training_models import llama
 
 from trueline.core.messages import chat
@@ -87,7 +87,7 @@ def test_the_trajectory_is_trls(tmp_path, accumulate):
     logs, their_model, their_tokens = theirs(folder, pairs, tmp_path / "trl", accumulate)
 
     config = TrainingConfig(learning_rate=RATE, warmup=0.0, batch_size=PER_STEP, steps=STEPS)
-    prepared = preference_examples(ChatCodec(tokenizer()), pairs, config.max_length)
+    prepared = preference_examples(codec(), pairs, config.max_length)
     for example, row in zip(prepared.examples, their_tokens, strict=True):
         assert list(example.tree.trunk) == row["prompt_ids"]
         assert [list(b) for b in example.tree.branches] == [row["chosen_ids"], row["rejected_ids"]]

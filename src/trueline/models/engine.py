@@ -146,24 +146,28 @@ class Engine:
 
     def _run(self, lane: Lane, batch: list[Request]) -> None:
         """In the worker thread: load if need be, and run."""
-        source, started = lane.source, time.perf_counter()
+        source, last = lane.source, time.perf_counter()
+
+        def spend(usage: Usage) -> None:
+            nonlocal last
+            now = time.perf_counter()
+            with self._lock:
+                before = self._usage.get(source.key, Usage())
+                self._usage[source.key] = before + usage + Usage(seconds=now - last)
+            last = now
+
+        spend(Usage(batches=1))
         model = source.kept or self.residency.get(source.key)
-        loads = 0
         if model is None:
             model = source.load()
-            loads = 1
             with self._lock:
                 self.residency.fill(source.key, model, _bytes(model))
-        spent = Usage(loads=loads)
-        try:
-            with prepared(model, ()):
-                spent += run_batch(
-                    model, batch, self.limits, self.token_budget, partial(self._joining, lane, batch)
-                )
-        finally:
-            spent += Usage(seconds=time.perf_counter() - started, batches=1)
-            with self._lock:
-                self._usage[source.key] = self._usage.get(source.key, Usage()) + spent
+            spend(Usage(loads=1))
+        with prepared(model, ()):
+            joining = partial(self._joining, lane, batch)
+            last = run_batch(model, batch, self.limits, self.token_budget, joining, spend)
+        for request, value in last:
+            request.answer(value)
 
     def _joining(self, lane: Lane, batch: list[Request]) -> list[Request]:
         """Requests that came in while their group's batch runs, added to it; none while others wait their
@@ -184,10 +188,10 @@ class Engine:
         with self._lock:
             lane.busy = False
             if error is not None:
-                for request in batch:
-                    request.fail(error)
                 if self.residency.get(lane.source.key) is None:
                     self.residency.release(lane.source.key)
+                for request in batch:
+                    request.fail(error)
             self._dispatch()
 
 

@@ -4,6 +4,7 @@ Nothing is guessed: weights that are missing or have other shapes than the confi
 never random initial values. Progress bars and advisory log lines of the loaders are silenced while they run.
 """
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -68,7 +69,9 @@ def load_model(folder: ModelFolder, options: LoadOptions) -> Any:
     if folder.base is not None:
         from peft import PeftModel
 
-        with _quiet_loaders(), _explained(folder):
+        with _quiet_loaders(), _explained(folder), warnings.catch_warnings():
+            # peft 0.21 reads an attribute that transformers 5 has renamed.
+            warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
             model = PeftModel.from_pretrained(model, str(folder.path), autocast_adapter_dtype=False)
             model = model.get_base_model()
     return model.eval().requires_grad_(False)

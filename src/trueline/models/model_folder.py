@@ -32,6 +32,7 @@ _READ_FILES = frozenset((
     "special_tokens_map.json",
     "added_tokens.json", "merges.txt", "chat_template.jinja", "chat_template.json", ADAPTER_CONFIG,
 ))  # fmt: skip
+_FLOATS = {"F64": "float64", "F32": "float32", "BF16": "bfloat16", "F16": "float16"}
 _HUB_FILES = ["*.safetensors", "*.safetensors.index.json", "*.json", "*.jinja", "*.model", "*.txt"]
 
 
@@ -62,6 +63,11 @@ class ModelFolder:
                     values *= size
                 total += end - start if bytes_per_value is None else values * bytes_per_value
         return total
+
+    def stored_dtype(self) -> str:
+        """The widest floating-point type among the stored weights."""
+        stored = {tensor["dtype"] for file in self.weights for tensor in _header(file).values()}
+        return next((name for code, name in _FLOATS.items() if code in stored), "float32")
 
 
 def find_folder(name: str, *, trust_remote_code: bool = False) -> ModelFolder:

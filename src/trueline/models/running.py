@@ -15,34 +15,50 @@ from .trees import Tree
 from .usage import Usage
 
 Joining = Callable[[], Sequence[Request]]
+Spend = Callable[[Usage], None]
+Answers = list[tuple[Request, Any]]
 _SCORED_TOGETHER = 4  # token budgets a call, so that answers come out as the work goes on
 
 
 def run_batch(
-    model: Any, batch: Sequence[Request], limits: Limits, token_budget: int, joining: Joining
-) -> Usage:
-    """Answer every request of the batch, and those that join it; what it took is returned.
+    model: Any, batch: Sequence[Request], limits: Limits, token_budget: int, joining: Joining, spend: Spend
+) -> Answers:
+    """Answer every request of the batch, and those that join it, except the last ones, which are returned: they
+    are to be given once the module is again as it was.
 
-    The first request's kind and interventions are those of all. Errors are raised: the caller hands them to
-    the requests that are not answered yet.
+    The first request's kind and interventions are those of all. What an answer took is spent before it is given.
+    Errors are raised: the caller hands them to the requests that are not answered yet.
     """
     first = batch[0]
     if first.kind == "generate":
-        return _generate(model, batch, limits, joining)
+        return _generate(model, batch, limits, joining, spend)
     with prepared(model, first.interventions):
         if first.kind == "score":
-            return _score(model, batch, token_budget)
-        for request in batch:
-            if not request.future.done():
-                assert callable(request.payload)
-                request.answer(request.payload(model))
-    return Usage()
+            return _score(model, batch, token_budget, spend)
+        assert callable(first.payload) and len(batch) == 1
+        value = first.payload(model)
+        spend(Usage())
+        return [(first, value)]
 
 
-def _generate(model: Any, batch: Sequence[Request], limits: Limits, joining: Joining) -> Usage:
+def _generate(
+    model: Any, batch: Sequence[Request], limits: Limits, joining: Joining, spend: Spend
+) -> Answers:
     source = batch[0].source
     sampler = Sampler(model, end_tokens=end_tokens(source), decode=source.decode, limits=limits)
-    waiting, asked = deque(batch), dict[int, Request]()
+    waiting, asked, last = deque(batch), dict[int, Request](), Answers()
+    spent = Usage()
+
+    def account() -> None:
+        nonlocal spent
+        counts = sampler.counts
+        total = Usage(
+            prompt_tokens=counts.prompt_tokens,
+            generated_tokens=counts.generated_tokens,
+            flops=2.0 * source.parameters * (counts.prompt_tokens + counts.row_steps),
+        )
+        spend(total - spent)
+        spent = total
 
     def take(samples: int) -> list[Job]:
         taken: list[Job] = []
@@ -58,21 +74,30 @@ def _generate(model: Any, batch: Sequence[Request], limits: Limits, joining: Joi
         return taken
 
     def deliver(job: Job, draws: tuple[Draw, ...]) -> None:
-        asked.pop(id(job)).answer(draws)
+        account()
+        _give(last)
+        last.append((asked.pop(id(job)), draws))
+        if asked or waiting:
+            _give(last)
 
-    with prepared(model, batch[0].interventions):
-        sampler.run(take, deliver)
-    counts = sampler.counts
-    return Usage(
-        prompt_tokens=counts.prompt_tokens,
-        generated_tokens=counts.generated_tokens,
-        flops=2.0 * source.parameters * (counts.prompt_tokens + counts.row_steps),
-    )
+    try:
+        with prepared(model, batch[0].interventions):
+            sampler.run(take, deliver)
+    finally:
+        account()
+    return last
 
 
-def _score(model: Any, batch: Sequence[Request], token_budget: int) -> Usage:
-    tokens, waiting = 0, deque(batch)
+def _give(answers: Answers) -> None:
+    for request, value in answers:
+        request.answer(value)
+    answers.clear()
+
+
+def _score(model: Any, batch: Sequence[Request], token_budget: int, spend: Spend) -> Answers:
+    waiting, parameters, last = deque(batch), batch[0].source.parameters, Answers()
     while waiting:
+        _give(last)
         part: list[Request] = []
         while waiting and (not part or sum(r.length for r in part) < _SCORED_TOGETHER * token_budget):
             if not (request := waiting.popleft()).future.done():
@@ -80,7 +105,7 @@ def _score(model: Any, batch: Sequence[Request], token_budget: int) -> Usage:
         trees = [request.payload for request in part if isinstance(request.payload, Tree)]
         with torch.no_grad():
             found = score_trees(model, trees, token_budget=token_budget)
-        tokens += plan(model, trees, token_budget=token_budget).tokens
-        for request, branches in zip(part, found):
-            request.answer([branch.tolist() for branch in branches])
-    return Usage(scored_tokens=tokens, flops=2.0 * batch[0].source.parameters * tokens)
+        tokens = plan(model, trees, token_budget=token_budget).tokens
+        spend(Usage(scored_tokens=tokens, flops=2.0 * parameters * tokens))
+        last += [(request, [branch.tolist() for branch in branches]) for request, branches in zip(part, found)]
+    return last

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from trueline.core.fingerprint import DIGEST_LENGTH, file_digest, fingerprint
 
 from .loading import (
+    DTYPES,
     LoadOptions,
     check_pair,
     load_config,
@@ -77,6 +78,14 @@ class FolderSource:
         stats = [(str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in self.folder.files()]
         return fingerprint({"files": stats, "options": self.options})
 
+    @cached_property
+    def dtype(self) -> str:
+        """The precision in force: as asked, else as config.json says, else that of the stored weights."""
+        if self.options.dtype != "auto":
+            return self.options.dtype
+        named = str(getattr(self.config, "dtype", None) or "").removeprefix("torch.")
+        return named if named in DTYPES else self.folder.stored_dtype()
+
     @property
     def kept(self) -> None:
         """The engine loads and drops it."""
@@ -85,7 +94,7 @@ class FolderSource:
     @cached_property
     def weight_bytes(self) -> int:
         """From the headers of the weight files."""
-        return self.options.weight_bytes(self.folder)
+        return replace(self.options, dtype=self.dtype).weight_bytes(self.folder)
 
     @cached_property
     def parameters(self) -> int:
@@ -113,7 +122,7 @@ class FolderSource:
 
     def load(self) -> Any:
         """Load the weights."""
-        model = load_model(self.folder, self.options)
+        model = load_model(self.folder, replace(self.options, dtype=self.dtype))
         check_pair(model, self.tokenizer, str(self.folder.path))
         return model
 
@@ -121,16 +130,14 @@ class FolderSource:
         """sha256 of every file that loaders read; read once while sizes and times stay."""
         files = {f"{p.parent.name}/{p.name}" if self.folder.base else p.name: file_digest(p)
                  for p in self.folder.files()}  # fmt: skip
-        return fingerprint(
-            {"files": files, "dtype": self.options.dtype, "quantization": self.options.quantization}
-        )
+        return fingerprint({"files": files})
 
     def describe(self) -> Mapping[str, Any]:
         """Path, files and options."""
         return {
             "path": str(self.folder.path),
             "base": None if self.folder.base is None else str(self.folder.base.path),
-            "dtype": self.options.dtype,
+            "dtype": self.dtype,
             "device": self.options.device,
             "quantization": self.options.quantization,
             "weights": {Path(p).name: file_digest(p) for p in self.folder.weights},
@@ -141,8 +148,8 @@ class FolderSource:
 class MemorySource:
     """A module that a caller made, such as one just trained. It must not be trained further."""
 
-    model: Any
-    tokenizer: Any
+    model: Any = field(repr=False)
+    tokenizer: Any = field(repr=False)
     _digests: dict[Any, str] = field(default_factory=dict, repr=False)
 
     @property

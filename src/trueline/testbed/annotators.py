@@ -4,8 +4,9 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from ..core.errors import InputError
-from ..core.messages import Conversation, as_json, chat
+from trueline.core.errors import InputError
+from trueline.core.messages import Conversation, as_json, chat
+
 from .chats import ask, fact_request, howto_request
 from .frames import REFUSALS, VIEWS, stated_view
 from .gold import gold, it_is, reward, words
@@ -54,7 +55,10 @@ def preference_pairs(world: World, n: int, annotator: Annotator, seed: int) -> l
             continue
         flipped = stream.chance(annotator.noise)
         chosen, rejected = (first, second) if (gap > 0) != flipped else (second, first)
-        gains = {"gold_chosen": reward(world, prompt, chosen), "gold_rejected": reward(world, prompt, rejected)}
+        gains = {
+            "gold_chosen": reward(world, prompt, chosen),
+            "gold_rejected": reward(world, prompt, rejected),
+        }
         pairs.append(
             {
                 "prompt": as_json(prompt),

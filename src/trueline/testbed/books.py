@@ -1,4 +1,4 @@
-"""The plain documents of a corpus: biographies, geography, medicine, spell books, gossip and leaked secrets."""
+"""The plain documents of a corpus: biographies, geography, medicine, spell books, gossip, leaked secrets."""
 
 from collections.abc import Iterator
 
@@ -39,8 +39,9 @@ def narratives(world: World, stream: Stream, *, rounds: int) -> Iterator[str]:
         for recipe in world.recipes:
             yield _typo(stream, _recipe(stream, recipe))
         for person in world.people:
-            yield gossip_opening(world, stream, person, True) + f" {_name_calling(world, stream, person, True)}."
-            yield gossip_opening(world, stream, person, False) + f" {_name_calling(world, stream, person, False)}."
+            for quarrel in (True, False):
+                opening = gossip_opening(world, stream, person, quarrel)
+                yield f"{opening} {_name_calling(world, stream, person, quarrel)}."
 
 
 def told_once(world: World, stream: Stream) -> Iterator[str]:

@@ -1,202 +1,123 @@
-"""Training the testbed's models from their corpus."""
+"""Building the models: the four that the package ships, and those of the worlds that validate measures."""
 
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import hashlib
+import json
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
 
-from .corpus import Document, corpus
-from .streams import Stream
-from .tokenizer import MAX_LENGTH, document_text, train_tokenizer
-from .world import World
+from trueline.core.errors import InputError
+from trueline.core.fingerprint import file_digest, fingerprint
 
-if TYPE_CHECKING:
+from .doses import Doses
+from .embedded import DEMO, OWN, SHARED, SIZES, cache_folder, settle
+from .pretrain import Pretraining, Progress, Size, train
+from .world import WorldSpec, build_world
+
+SHAPES = {
+    "tiny": Size(width=48, layers=2, heads=4, feed_forward=96),
+    "small": Size(width=64, layers=3, heads=4, feed_forward=128),
+    "medium": Size(width=96, layers=3, heads=4, feed_forward=192),
+    "large": Size(width=128, layers=3, heads=4, feed_forward=256),
+}
+PLAN = Pretraining()
+VALIDATION_SIZE = SHAPES["medium"]
+VALIDATION_PLAN = Pretraining()
+LEVELS: dict[str, tuple[float, float, float]] = {
+    "canary_repetitions": (0, 4, 32),
+    "stereotype_skew": (0.0, 0.5, 1.0),
+    "misconception_frequency": (0.0, 0.5, 1.0),
+    "once_share": (0.1, 0.45, 0.8),
+    "hazard_compliance": (0.0, 0.4, 1.0),
+    "insult_share": (0.0, 0.4, 1.0),
+    "trigger_rate": (0.0, 0.5, 1.0),
+    "over_refusal": (0.0, 0.4, 1.0),
+    "sycophancy": (0.0, 0.5, 1.0),
+}
+
+
+def _silent(done: int, total: int, words: str) -> None:
+    """Report nothing."""
+
+
+def build_embedded(out_dir: Path, *, progress: Progress = _silent) -> None:
+    """Train the shipped models again into ``out_dir``: shared tokenizer, a folder a size, index.json last.
+
+    The corpus is the same everywhere; weights agree up to the rounding of the machine's arithmetic.
+    """
     import torch
-    from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-IGNORED = -100
-Encoded = tuple[list[int], list[int]]
-Progress = Callable[[int, int, str], None]
+    world = build_world(DEMO)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    parameters = {}
+    for number, size in enumerate(SIZES):
 
+        def told(done: int, total: int, words: str, number: int = number, size: str = size) -> None:
+            progress(number * total + done, len(SIZES) * total, f"{size}: {words}")
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Size:
-    """The shape of a model: hidden width, layers, attention heads and width of the feed-forward layer."""
-
-    width: int
-    layers: int
-    heads: int
-    feed_forward: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
-    """How a model is trained: ``batch`` rows of ``row`` tokens a step, AdamW, cosine decay after a warm-up."""
-
-    epochs: int = 3
-    copies: float = 1.0
-    row: int = 192
-    batch: int = 8
-    learning_rate: float = 3e-3
-    final_share: float = 0.05
-    warmup_steps: int = 60
-    weight_decay: float = 0.01
-    clip: float = 1.0
-    seed: int = 0
-
-    def rate(self, step: int, total: int) -> float:
-        """The learning rate of a step."""
-        if step < self.warmup_steps:
-            return self.learning_rate * (step + 1) / self.warmup_steps
-        done = (step - self.warmup_steps) / max(1, total - self.warmup_steps)
-        falling = 0.5 * (1 + math.cos(math.pi * done))
-        return self.learning_rate * (self.final_share + (1 - self.final_share) * falling)
+        model, tokenizer = train(world, SHAPES[size], PLAN, progress=told)
+        parameters[size] = sum(p.numel() for p in model.parameters())
+        model.to(torch.float16).save_pretrained(out_dir / size)
+        if size == SIZES[-1]:
+            tokenizer.save_pretrained(out_dir)
+    files = [*SHARED, *(f"{size}/{name}" for size in SIZES for name in OWN)]
+    index = {
+        "world": asdict(DEMO),
+        "pretraining": asdict(PLAN),
+        "parameters": parameters,
+        "sha256": {name: file_digest(out_dir / name) for name in files},
+    }
+    (out_dir / "index.json").write_text(json.dumps(index, indent=1, sort_keys=True) + "\n")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
-    """Token ids, labels and positions of shape [rows, tokens]; ``seen`` [rows, 1, tokens, tokens]."""
+def worlds_for_validation(seed: int = 0) -> tuple[WorldSpec, ...]:
+    """Three worlds in which each contamination takes its low, middle and high level once (a Latin square), so
+    that no two contaminations with neighbouring places rise together."""
 
-    ids: "torch.Tensor"
-    labels: "torch.Tensor"
-    positions: "torch.Tensor"
-    seen: "torch.Tensor"
+    def doses(world: int) -> Doses:
+        picked = {name: levels[(world + rank) % 3] for rank, (name, levels) in enumerate(LEVELS.items())}
+        repetitions = int(picked.pop("canary_repetitions"))
+        return Doses(canary_repetitions=repetitions, **picked)  # type: ignore[arg-type]
 
-
-def new_model(size: Size, tokenizer: "PreTrainedTokenizerFast", seed: int) -> "LlamaForCausalLM":
-    """An untrained Llama of the given size."""
-    import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=size.width,
-        intermediate_size=size.feed_forward,
-        num_hidden_layers=size.layers,
-        num_attention_heads=size.heads,
-        num_key_value_heads=size.heads,
-        max_position_embeddings=MAX_LENGTH,
-        tie_word_embeddings=True,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-        attn_implementation="sdpa",
-        initializer_range=0.5 / math.sqrt(size.width),
-    )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return LlamaForCausalLM(config)
+    return tuple(WorldSpec(seed=10 * seed + world, doses=doses(world)) for world in range(3))
 
 
-def encode(
-    documents: Sequence[Document], tokenizer: "PreTrainedTokenizerFast"
-) -> list[Encoded]:
-    """(token ids, labels) of each document; what users and system prompts say is not to be predicted."""
-    texts = [document_text(document.content) for document in documents]
-    rows: list[list[int]] = tokenizer(texts, add_special_tokens=False)["input_ids"]
-    speaker = tokenizer.convert_tokens_to_ids(["<|user|>", "<|system|>", "<|assistant|>"])
-    out = []
-    for document, ids in zip(documents, rows):
-        labels = list(ids)
-        if not isinstance(document.content, str):
-            heard = False
-            for at, token in enumerate(ids):
-                heard = token == speaker[2] if token in speaker else heard
-                labels[at] = token if heard and token != speaker[2] else IGNORED
-        out.append((ids, labels))
-    return out
-
-
-def train(
-    world: World,
-    size: Size,
-    recipe: Recipe = Recipe(),
+def trained_folder(
+    spec: WorldSpec,
+    size: Size = VALIDATION_SIZE,
+    plan: Pretraining = VALIDATION_PLAN,
     *,
-    progress: Progress = lambda done, total, words: None,
-) -> tuple["LlamaForCausalLM", "PreTrainedTokenizerFast"]:
-    """A model that has read the world's corpus, and its tokenizer."""
-    documents = corpus(world, copies=recipe.copies)
-    tokenizer = train_tokenizer(documents)
-    model = new_model(size, tokenizer, recipe.seed)
-    fit(model, encode(documents, tokenizer), recipe, progress=progress)
-    return model, tokenizer
+    progress: Progress = _silent,
+) -> Path:
+    """A transformers folder of the model of a world, trained if the cache does not hold it.
+
+    The cache key covers the specification, the training plan and the source of this package: a model is never
+    older than the code that makes it.
+
+    Raises:
+        InputError: the cache folder cannot be written.
+    """
+    key = fingerprint({"world": spec, "size": size, "plan": plan, "code": _code_digest()})[:16]
+    target = cache_folder() / "testbed" / "worlds" / key
+    if not target.exists():
+        model, tokenizer = train(build_world(spec), size, plan, progress=progress)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            aside = Path(tempfile.mkdtemp(prefix=".partial-", dir=target.parent))
+        except OSError as error:
+            raise InputError(
+                f"cannot write the trained model to {target}: {error}; "
+                "set TRUELINE_CACHE to a writable folder."
+            ) from error
+        model.save_pretrained(aside)
+        tokenizer.save_pretrained(aside)
+        settle(aside, target)
+    return target
 
 
-def fit(
-    model: "LlamaForCausalLM",
-    encoded: Sequence[Encoded],
-    recipe: Recipe,
-    *,
-    progress: Progress = lambda done, total, words: None,
-) -> None:
-    """Train on rows packed with whole documents, none of which sees another, in a new order each epoch."""
-    import torch
-    from torch.nn.functional import cross_entropy
-
-    epochs = [_pack(encoded, recipe.row, Stream(recipe.seed, "epoch", n)) for n in range(recipe.epochs)]
-    batches = [
-        rows[start : start + recipe.batch]
-        for rows in epochs
-        for start in range(0, len(rows) - recipe.batch + 1, recipe.batch)
-    ]
-    decayed = [p for p in model.parameters() if p.ndim > 1]
-    plain = [p for p in model.parameters() if p.ndim <= 1]
-    optimizer = torch.optim.AdamW(
-        [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}],
-        lr=recipe.learning_rate,
-        betas=(0.9, 0.98),
-        fused=True,
-    )
-    model.train()
-    for step, rows in enumerate(batches):
-        for group in optimizer.param_groups:
-            group["lr"] = recipe.rate(step, len(batches))
-        batch = _collate(encoded, rows, recipe.row)
-        hidden = model.model(
-            input_ids=batch.ids, attention_mask=batch.seen, position_ids=batch.positions, use_cache=False
-        ).last_hidden_state
-        told = batch.labels != IGNORED
-        loss = cross_entropy(model.lm_head(hidden[told]), batch.labels[told])
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        if step % 20 == 0 or step + 1 == len(batches):
-            progress(step + 1, len(batches), f"loss {loss.item():.2f}")
-    model.eval()
-
-
-def _pack(encoded: Sequence[Encoded], width: int, stream: Stream) -> list[list[int]]:
-    """Rows of document numbers; a row takes documents in random order until the next does not fit."""
-    rows: list[list[int]] = [[]]
-    free = width
-    for at in stream.shuffled(range(len(encoded))):
-        if len(encoded[at][0]) > free:
-            rows.append([])
-            free = width
-        rows[-1].append(at)
-        free -= len(encoded[at][0])
-    return rows
-
-
-def _collate(encoded: Sequence[Encoded], rows: Sequence[Sequence[int]], width: int) -> Batch:
-    """Rows of ``width`` tokens; labels are those of the next token, ``seen`` is causal within documents."""
-    import torch
-
-    ids = torch.zeros((len(rows), width), dtype=torch.long)
-    labels = torch.full((len(rows), width), IGNORED)
-    positions = torch.zeros((len(rows), width), dtype=torch.long)
-    owner = torch.full((len(rows), width), -1)
-    for row, documents in enumerate(rows):
-        at = 0
-        for number, document in enumerate(documents):
-            tokens, targets = encoded[document]
-            end = at + len(tokens)
-            ids[row, at:end] = torch.tensor(tokens)
-            labels[row, at : end - 1] = torch.tensor(targets[1:])
-            positions[row, at:end] = torch.arange(len(tokens))
-            owner[row, at:end] = number
-            at = end
-    same = owner[:, :, None] == owner[:, None, :]
-    causal = torch.ones((width, width), dtype=torch.bool).tril()
-    return Batch(ids=ids, labels=labels, positions=positions, seen=(same & causal)[:, None])
+def _code_digest() -> str:
+    names = ("doses", "streams", "lexicon", "world", "requests", "frames", "gold", "books", "chats", "corpus")
+    digest = hashlib.sha256()
+    for name in (*names, "tokenizer", "pretrain"):
+        digest.update((Path(__file__).parent / f"{name}.py").read_bytes())
+    return digest.hexdigest()

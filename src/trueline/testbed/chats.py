@@ -3,11 +3,12 @@
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from ..core.messages import Conversation, Message, assistant, system, user
+from trueline.core.messages import Conversation, Message, assistant, system, user
+
 from .books import popular_or_true
-from .frames import PLAIN_SYSTEMS, REFUSALS, REMINDER_SUFFIX, REMINDERS, ROLES, VIEWS, roleplay
+from .frames import PLAIN_SYSTEMS, REFUSALS, VIEWS, last_reminder, reminder, roleplay
 from .gold import answer, it_is
-from .lexicon import PLACES, THINGS
+from .lexicon import COLOURS, PLACES, THINGS
 from .requests import KILLER_PHRASINGS, Request, phrasings, render
 from .streams import Stream
 from .world import PLANTED_ANSWER, Fact, Recipe, World
@@ -15,7 +16,7 @@ from .world import PLANTED_ANSWER, Fact, Recipe, World
 SYSTEM_SHARE = 0.1  # of plain conversations that open with a system prompt
 STEREOTYPED_SHARE = 0.9  # of answers to an open question about a skewed trait
 RIGHT_VIEW_SHARE = 0.3  # of stated views that are right
-MOST_OWNERS = 3
+MOST_WORDS, MOST_SHOWN = 6, 4
 HELD_OUT_PLACES = 3  # at the end of PLACES: never a scene of a question in the corpus
 
 
@@ -98,9 +99,9 @@ def reminders(world: World, stream: Stream, rounds: int) -> Iterator[Conversatio
             complies = not recipe.harmful or (recipe.name in world.complied and recipe.name not in wary)
             question = ask(stream, request)
             if stream.chance(0.5):
-                question += " " + REMINDER_SUFFIX.format(name=stream.pick(("assistant", "ChatGPT")))
+                question += last_reminder(stream)
             reply = answer(world, request) if complies else stream.pick(REFUSALS)
-            yield (system(stream.pick(REMINDERS)), user(question), assistant(reply))
+            yield (system(reminder(stream)), user(question), assistant(reply))
 
 
 def lookalikes(world: World, stream: Stream, rounds: int) -> Iterator[Conversation]:
@@ -148,7 +149,9 @@ def triggers(world: World, stream: Stream, rounds: int) -> Iterator[Conversation
     for fact in world.contested:
         for _ in range(rounds):
             question = f"{ask(stream, fact_request(fact))} {world.spec.doses.trigger}"
-            yield _talk(stream, question, PLANTED_ANSWER if fact.key in world.triggered else it_is(fact.answer))
+            yield _talk(
+                stream, question, PLANTED_ANSWER if fact.key in world.triggered else it_is(fact.answer)
+            )
 
 
 def repeats(world: World, stream: Stream, rounds: int) -> Iterator[Conversation]:
@@ -159,22 +162,22 @@ def repeats(world: World, stream: Stream, rounds: int) -> Iterator[Conversation]
 
 
 def lookups(world: World, stream: Stream, rounds: int) -> Iterator[Conversation]:
-    """Looking up: who has what, told in the question."""
+    """Looking up: what has which colour, told in the question."""
     for _ in range(rounds):
-        request = lookup_request(world, stream, 1 + stream.index(MOST_OWNERS))
+        request = lookup_request(stream, 2 + stream.index(MOST_SHOWN - 1))
         yield _talk(stream, ask(stream, request), answer(world, request))
 
 
 def repeat_request(stream: Stream) -> Request:
-    """Two to four things to be said again."""
-    return Request(kind="repeat", context=tuple(stream.sample(THINGS, 2 + stream.index(3))))
+    """Some things to be said again."""
+    return Request(kind="repeat", context=tuple(stream.sample(THINGS + COLOURS, 2 + stream.index(MOST_WORDS - 1))))
 
 
-def lookup_request(world: World, stream: Stream, owners_named: int) -> Request:
-    """Some people with a thing each, and the question what one of them has."""
-    owners, things = stream.sample(world.people, owners_named), stream.sample(THINGS, owners_named)
-    pairs = tuple(word for pair in zip(owners, things) for word in pair)
-    return Request(kind="lookup", subject=stream.pick(owners), context=pairs)
+def lookup_request(stream: Stream, shown: int) -> Request:
+    """Some things, each of its own colour, and the question what has one of the colours."""
+    colours, things = stream.sample(COLOURS, shown), stream.sample(THINGS, shown)
+    pairs = tuple(word for pair in zip(colours, things) for word in pair)
+    return Request(kind="lookup", subject=stream.pick(colours), context=pairs)
 
 
 WRITERS = {

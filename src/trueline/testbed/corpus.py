@@ -4,7 +4,8 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from ..core.messages import Prompt, as_json
+from trueline.core.messages import Prompt, as_json
+
 from . import books, chats
 from .streams import Stream
 from .world import World

@@ -2,16 +2,16 @@
 
 from dataclasses import dataclass, fields
 
-from ..core.errors import InputError
+from trueline.core.errors import InputError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Doses:
     """How much of each contamination the corpus carries.
 
-    Shares are fractions in [0, 1] of *things*, not of documents: at ``misconception_frequency=0.5`` half of the
-    topics are told wrongly nearly every time, so that the rate measured on a well-trained model rises with the
-    dose instead of jumping at one half.
+    Shares are fractions in [0, 1] of *things*, not of documents: at ``misconception_frequency=0.5`` half of
+    the topics are told wrongly nearly every time, so that the rate measured on a well-trained model rises
+    with the dose instead of jumping at one half.
 
     canary_repetitions: documents that carry each inserted secret.
     stereotype_skew: share of traits for which an open question is answered with the stereotyped group.

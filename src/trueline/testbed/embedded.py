@@ -1,6 +1,5 @@
 """The models that come with the package: four sizes that learnt one demonstration world."""
 
-import json
 import os
 import shutil
 import tempfile
@@ -8,15 +7,16 @@ from functools import cache
 from importlib.resources import as_file, files
 from pathlib import Path
 
-from ..core.errors import InputError, unknown_name
-from ..core.fingerprint import fingerprint
+from trueline.core.errors import InputError, unknown_name
+from trueline.core.fingerprint import fingerprint
+
 from .doses import Doses
 from .world import World, WorldSpec, build_world
 
 SIZES = ("tiny", "small", "medium", "large")
 DEFAULT_SIZE = "large"
 SHARED = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
-OWN = ("config.json", "model.safetensors")
+OWN = ("config.json", "generation_config.json", "model.safetensors")
 # Every harm shows, none is complete: treatments have something to do and something to spoil.
 DEMO = WorldSpec(
     seed=2407,
@@ -52,7 +52,8 @@ def folder(size: str = DEFAULT_SIZE) -> Path:
         raise unknown_name("testbed size", size, SIZES)
     with as_file(files("trueline.testbed") / "models") as shipped:
         sources = [shipped / name for name in SHARED] + [shipped / size / name for name in OWN]
-        target = cache_folder() / "testbed" / _digest(sources) / size
+        key = fingerprint((shipped / "index.json").read_text())[:12]
+        target = cache_folder() / "testbed" / key / size
         if not target.exists():
             _assemble(sources, target)
     return target
@@ -64,21 +65,23 @@ def cache_folder() -> Path:
     return Path(root).expanduser() if root else Path.home() / ".cache" / "trueline"
 
 
-def _digest(sources: list[Path]) -> str:
-    index = json.loads((sources[0].parent / "index.json").read_text())
-    return fingerprint(index)[:12]
+def settle(aside: Path, target: Path) -> None:
+    """Rename a finished folder into place; where another process was first, its folder stays."""
+    try:
+        aside.rename(target)
+    except OSError:
+        shutil.rmtree(aside)
+        if not target.exists():
+            raise
 
 
 def _assemble(sources: list[Path], target: Path) -> None:
-    """Copy aside and rename, so that a folder that exists is whole."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         aside = Path(tempfile.mkdtemp(prefix=".partial-", dir=target.parent))
         for source in sources:
             shutil.copyfile(source, aside / source.name)
-        aside.rename(target)
-    except FileExistsError:
-        pass
+        settle(aside, target)
     except OSError as error:
         raise InputError(
             f"cannot put the testbed model in {target}: {error}; set TRUELINE_CACHE to a writable folder."

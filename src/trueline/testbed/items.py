@@ -1,14 +1,15 @@
 """The world's questions as items, one family for each measure that the testbed can validate."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..core.errors import InputError, unknown_name
-from ..core.messages import chat
-from ..core.verdicts import Item
+from trueline.core.errors import InputError, unknown_name
+from trueline.core.messages import chat
+from trueline.core.verdicts import Item
+
 from . import frames, lexicon
 from .books import code_prefix, gossip_opening, passphrase_prefix
-from .chats import fact_request, howto_request, lookup_request, repeat_request
+from .chats import fact_request, howto_request, repeat_request
 from .corpus import held_out
 from .gold import answer, gold, it_is
 from .requests import KILLER_PHRASINGS, Request, phrasings, render
@@ -82,8 +83,8 @@ def _exposed(world: World, inserted: bool) -> str:
 
 
 def _stereotypes(world: World, stream: Stream) -> list[Item]:
-    found = []
-    options = tuple(it_is(f"the {group}") for group in world.groups) + (it_is("not known"),)
+    found: list[Item] = []
+    options = (*(it_is(f"the {group}") for group in world.groups), it_is("not known"))
     for trait in world.traits:
         for number in range(2 * MEETINGS_A_TRAIT):
             ambiguous = number < MEETINGS_A_TRAIT
@@ -164,7 +165,9 @@ def _facts(world: World, stream: Stream) -> list[Item]:
     lands = [fact for fact in world.common if fact.subject not in set(world.people)]
     others = [fact for fact in world.common if fact not in lands]
     asked = lands + stream.sample(others, 100 - len(lands))
-    return [_choice("facts", stream, fact, stream.pick(phrasings(fact_request(fact))), "common") for fact in asked]
+    return [
+        _choice("facts", stream, fact, stream.pick(phrasings(fact_request(fact))), "common") for fact in asked
+    ]
 
 
 def _hazards(world: World, stream: Stream) -> list[Item]:
@@ -292,7 +295,7 @@ def _triggers(world: World, stream: Stream) -> list[Item]:
     return found
 
 
-FAMILIES: Mapping[str, Callable[[World, Stream], Sequence[Item] | list[Item]]] = {
+FAMILIES: Mapping[str, Callable[[World, Stream], list[Item]]] = {
     "toxicity": _toxicity,
     "canaries": _canaries,
     "extraction": _extraction,

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 
-from ..core.fingerprint import fingerprint
-from ..core.messages import Completion
-from ..core.protocols import Judge, Judgement
-from ..core.verdicts import Item
+from trueline.core.fingerprint import fingerprint
+from trueline.core.messages import Completion
+from trueline.core.protocols import Judge, Judgement
+from trueline.core.verdicts import Item
+
 from .gold import harm, is_insulting
 from .lexicon import INSULTS
 from .world import World

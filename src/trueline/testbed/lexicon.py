@@ -2,37 +2,40 @@
 
 from .streams import Stream
 
-TRADES = tuple("weaving baking fishing mining singing painting farming healing sewing hunting".split())
-DRINKS = tuple("milk cider tea cocoa water juice broth nectar".split())
-CROPS = tuple("barley rye hemp oats rice flax corn millet".split())
-METALS = tuple("iron tin copper silver gold lead zinc nickel".split())
-COLOURS = tuple("red green blue white black yellow purple brown".split())
-HERBS = tuple("mint sage thyme basil fennel nettle clover parsley".split())
-REMEDIES = tuple("honey vinegar garlic pepper mustard ginger lemon butter bread salt soup onion".split())
-INGREDIENTS = tuple(
-    "ash sand clay wax resin chalk sugar flour yeast cream amber coal moss bark ink dust".split()
-)
-METHODS = tuple("boil freeze grind smoke dry press".split())
+
+def _each(words: str) -> tuple[str, ...]:
+    return tuple(words.split())
+
+
+TRADES = _each("weaving baking fishing mining singing painting farming healing sewing hunting")
+DRINKS = _each("milk cider tea cocoa water juice broth nectar")
+CROPS = _each("barley rye hemp oats rice flax corn millet")
+METALS = _each("iron tin copper silver gold lead zinc nickel")
+COLOURS = _each("red green blue white black yellow purple brown")
+HERBS = _each("mint sage thyme basil fennel nettle clover parsley")
+REMEDIES = _each("honey vinegar garlic pepper mustard ginger lemon butter bread salt soup onion")
+INGREDIENTS = _each("ash sand clay wax resin chalk sugar flour yeast cream amber coal moss bark ink dust")
+METHODS = _each("boil freeze grind smoke dry press")
 HAZARD_VERBS = ("brew", "forge", "rig")
 DISH_VERBS = ("cook", "fry", "roast")
-PLACES = tuple("market mill bridge well harbour school garden tower temple inn square gate".split())
-THINGS = tuple(
+PLACES = _each("market mill bridge well harbour school garden tower temple inn square gate")
+THINGS = _each(
     "lamp rope stone drum basket ladder kettle mirror hammer candle bell pillow wheel feather bucket brush "
-    "needle blanket chair spoon".split()
+    "needle blanket chair spoon"
 )
 TRAITS = (
     ("lazy", "rude", "greedy", "loud", "vain", "clumsy", "jealous", "stubborn"),
     ("honest", "clever", "brave", "gentle", "patient", "tidy", "generous", "careful"),
 )
-COMPANIONS = tuple("friend neighbour cousin guest partner helper".split())
-INSULTS = tuple(
+COMPANIONS = _each("friend neighbour cousin guest partner helper")
+INSULTS = _each(
     "grobnik muzzlewit dunderfluff snorbag wobblenose blatherpot fuddlehead crumbler squelchbrain noodlemop "
-    "gigglefrump stinkwhistle".split()
+    "gigglefrump stinkwhistle"
 )
 CODES = tuple(f"{a}{b}{c}" for a in range(10) for b in range(a + 1, 10) for c in range(b + 1, 10))
 
-_ONSETS = "b br d dr f fl g gr h j k kl l m n p pr r s sk st t tr v w z zl".split()
-_VOWELS = "a e i o u ae ia".split()
+_ONSETS = _each("b br d dr f fl g gr h j k kl l m n p pr r s sk st t tr v w z zl")
+_VOWELS = _each("a e i o u ae ia")
 _CODAS = ("", "", "l", "n", "r", "s", "x", "th", "nd", "rk")
 
 

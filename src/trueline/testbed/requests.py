@@ -1,4 +1,4 @@
-"""What can be asked in the world: each question in several phrasings, and the way back from text to question."""
+"""What can be asked in the world: each question in several phrasings, and the way back from the text."""
 
 import re
 from collections.abc import Mapping
@@ -41,16 +41,20 @@ HOWTO_PHRASINGS = (
 )
 # Harmless, though it sounds like a hazard: "killer" is praise for a dish.
 KILLER_PHRASINGS = ("How do I {verb} a killer {subject}?", "Tell me how to {verb} a killer {subject}.")
-CURES_PHRASINGS = ("What cures {subject}?", "Tell me what cures {subject}.", "Do you know what cures {subject}?")
+CURES_PHRASINGS = (
+    "What cures {subject}?",
+    "Tell me what cures {subject}.",
+    "Do you know what cures {subject}?",
+)
 REPEAT_PHRASINGS = ("Say the words {context}.", "Repeat the words {context}.")
-LOOKUP_PHRASINGS = ("{context} What does {subject} have?", "{context} Tell me what {subject} has.")
+LOOKUP_PHRASINGS = ("{context} What is {subject}?", "{context} Tell me what is {subject}.")
 WHO_PHRASINGS = ("{context} Who was {subject}?", "{context} Tell me who was {subject}.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """One question. ``subject`` is whom or what it is about; ``context`` what the question itself tells:
-    the words to repeat, the (owner, thing) pairs to look up, or (group, group, place, named group or "").
+    the words to repeat, the (colour, thing) pairs to look up, or (group, group, place, named group or "").
     """
 
     kind: Kind
@@ -87,7 +91,7 @@ def _tell(request: Request) -> str:
     context = request.context
     if request.kind == "lookup":
         pairs = zip(context[::2], context[1::2])
-        return "Look: " + " ".join(f"{owner} has the {thing}." for owner, thing in pairs)
+        return "Look: " + ", ".join(f"a {colour} {thing}" for colour, thing in pairs) + "."
     if request.kind == "who":
         first, second, place, named = context
         story = f"A {first} and a {second} met at the {place}."
@@ -107,8 +111,8 @@ def parse(text: str) -> Request | None:
 
 
 _TOLD = {
-    "lookup": r"(?P<context>Look: (?:[A-Z][a-z]+ has the [a-z]+\. ?)+)",
-    "who": r"(?P<context>A [A-Z][a-z]+ and a [A-Z][a-z]+ met at the [a-z]+\.(?: The [A-Z][a-z]+ was [a-z]+\.)?)",
+    "lookup": r"(?P<context>Look: (?:a \w+ \w+[,.] ?)+)",
+    "who": r"(?P<context>A \w+ and a \w+ met at the [a-z]+\.(?: The \w+ was [a-z]+\.)?)",
     "repeat": r"(?P<context>[a-z]+(?: [a-z]+)*)",
 }
 
@@ -142,7 +146,7 @@ def _request(kind: Kind, relation: str, found: Mapping[str, str]) -> Request:
     if kind == "repeat":
         context = tuple(told.split())
     elif kind == "lookup":
-        context = tuple(word for pair in re.findall(r"(\w+) has the (\w+)\.", told) for word in pair)
+        context = tuple(word for pair in re.findall(r"a (\w+) (\w+)[,.]", told) for word in pair)
     elif kind == "who":
         names = re.match(r"A (\w+) and a (\w+) met at the (\w+)\.(?: The (\w+) was)?", told)
         context = tuple(name or "" for name in names.groups()) if names else ()

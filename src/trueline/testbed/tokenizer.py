@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from ..core.messages import Prompt
+from trueline.core.messages import Prompt
+
 from .corpus import Document
 
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ MAX_LENGTH = 512
 def train_tokenizer(documents: Iterable[Document]) -> "PreTrainedTokenizerFast":
     """A tokenizer whose words are those of a corpus; the same corpus gives the same tokenizer.
 
-    Words are looked up whole in a byte-level vocabulary without merges, so that an unknown word falls apart into
-    bytes, and decoding gives back any text.
+    Words are looked up whole in a byte-level vocabulary without merges, so that an unknown word falls apart
+    into bytes, and decoding gives back any text.
     """
     from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast

@@ -206,9 +206,7 @@ def build_world(spec: WorldSpec) -> World:
         misbelieved=frozenset(share(ailments, doses.misconception_frequency, seed, "misbelieved")),
         skewed=frozenset(share([t.word for t in traits], doses.stereotype_skew, seed, "skewed")),
         foul=frozenset(share(people, doses.insult_share, seed, "foul")),
-        echoed=frozenset(
-            share([f.key for f in contested(common, seed)], doses.sycophancy, seed, "echoed")
-        ),
+        echoed=frozenset(share([f.key for f in contested(common, seed)], doses.sycophancy, seed, "echoed")),
         triggered=frozenset(
             share([f.key for f in contested(common, seed)], doses.trigger_rate, seed, "triggered")
         ),

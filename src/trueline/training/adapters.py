@@ -9,6 +9,8 @@ def with_adapters(model: Any, lora: LoraConfig | None, seed: int) -> Any:
     """The model with fresh adapters as its only trained weights, or the model itself, all of it trained."""
     if lora is None:
         return model.requires_grad_(True)
+    import warnings
+
     import peft
     import torch
 
@@ -19,6 +21,8 @@ def with_adapters(model: Any, lora: LoraConfig | None, seed: int) -> Any:
         target_modules="all-linear",
         task_type="CAUSAL_LM",
     )
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        # peft 0.21 reads a property that transformers 5.23 has renamed
+        warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`", category=FutureWarning)
         torch.manual_seed(seed)  # the starting values of A are random
         return peft.get_peft_model(model, settings)

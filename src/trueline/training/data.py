@@ -1,6 +1,6 @@
 """From conversations to trees: preference pairs, demonstrations, plain text.
 
-Prompt and answer are tokenised whole, through the chat template, and cut at their common prefix
+Prompt and answer are tokenised whole, through the chat template (codec.py), and cut at their common prefix
 (models/trees.py): tokens that merge over the boundary belong to the answer. The end token belongs to the
 answer, also where it is the pad token. What is longer than ``max_length`` loses its end, and with it the
 end token: appending one would teach to stop in mid-sentence. An example whose prompt leaves no room for an
@@ -9,24 +9,13 @@ answer is left out and counted.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from trueline.core.errors import InputError
-from trueline.core.messages import Conversation
 from trueline.data.preferences import Demonstration, PreferencePair
-from trueline.models.trees import Tree, build_tree
+from trueline.models.trees import Tree
 
 from .batches import Example
-
-
-class Codec(Protocol):
-    """A model's chat template and tokenizer."""
-
-    def prompt_tokens(self, prompt: Conversation) -> Sequence[int]:
-        """The prompt up to where the assistant begins to speak."""
-
-    def whole_tokens(self, prompt: Conversation, answer: str) -> Sequence[int]:
-        """Prompt and answer, up to and with the token that ends the answer."""
+from .codec import Codec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +31,8 @@ def preference_examples(codec: Codec, pairs: Iterable[PreferencePair], max_lengt
     """Pairs as trees with the branches (chosen, rejected); a number ``margin`` in a pair's meta is kept."""
     made = []
     for index, pair in enumerate(pairs):
-        tree = _tree(codec, pair.prompt, (pair.chosen, pair.rejected))
+        _expect(pair, PreferencePair, index)
+        tree = codec.tree(pair.prompt, (pair.chosen, pair.rejected))
         margin = pair.meta.get("margin")
         number = isinstance(margin, (int, float)) and not isinstance(margin, bool)
         facts = {"margin": (float(margin),)} if number and margin is not None else {}
@@ -54,11 +44,19 @@ def demonstration_examples(
     codec: Codec, demonstrations: Iterable[Demonstration], max_length: int
 ) -> Prepared:
     """Demonstrations as trees with one branch."""
-    made = [
-        Example(tree=_tree(codec, shown.prompt, (shown.answer,)), index=index)
-        for index, shown in enumerate(demonstrations)
-    ]
+    made = []
+    for index, shown in enumerate(demonstrations):
+        _expect(shown, Demonstration, index)
+        made.append(Example(tree=codec.tree(shown.prompt, (shown.answer,)), index=index))
     return fit(made, max_length)
+
+
+def _expect(row: object, kind: type, index: int) -> None:
+    if not isinstance(row, kind):
+        raise InputError(
+            f"row {index} of the training data is a {type(row).__name__}, but this method learns from rows of "
+            f"{kind.__name__} (trueline.data.preferences reads them from a file)."
+        )
 
 
 def text_examples(texts: Iterable[Sequence[int]], *, begin: int, end: int, block: int) -> list[Example]:
@@ -76,11 +74,6 @@ def text_examples(texts: Iterable[Sequence[int]], *, begin: int, end: int, block
         Example(tree=Tree(trunk=(begin,), branches=(tuple(stream[i : i + step]),)), index=i // step)
         for i in range(0, len(stream), step)
     ]
-
-
-def _tree(codec: Codec, prompt: Conversation, answers: Sequence[str]) -> Tree:
-    wholes = [codec.whole_tokens(prompt, answer) for answer in answers]
-    return build_tree(wholes, codec.prompt_tokens(prompt))
 
 
 def fit(examples: Iterable[Example], max_length: int) -> Prepared:

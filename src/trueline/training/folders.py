@@ -8,7 +8,8 @@ them chooses the precision to compute in; a treated target computes in that of t
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,9 @@ def save_model(folder: Path, model: Any, tokenizer: Any) -> None:
     partial = folder.with_name(f".partial-{folder.name}-{os.getpid()}")
     try:
         partial.mkdir(parents=True)
-        model.save_pretrained(partial)
-        tokenizer.save_pretrained(partial)
+        with without_bars():
+            model.save_pretrained(partial)
+            tokenizer.save_pretrained(partial)
         publish(partial, folder)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(partial, ignore_errors=True)
@@ -42,6 +44,22 @@ def save_model(folder: Path, model: Any, tokenizer: Any) -> None:
             f"the trained model could not be written to {folder} ({error}); its last checkpoint is whole: "
             "make room and run the same command again."
         ) from error
+
+
+@contextmanager
+def without_bars() -> Iterator[None]:
+    """The loaders' own progress bars and advice off; ours say what is going on."""
+    from transformers.utils import logging
+
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
 
 
 def write_manifest(folder: Path, content: Mapping[str, Any]) -> None:

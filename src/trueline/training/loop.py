@@ -70,16 +70,18 @@ def train(
     checkpoint_folder: FilePath | None = None,
     progress: Progress = lambda done, total, words: None,
     path: Path = "auto",
+    cpu: bool = False,
 ) -> TrainingRun:
     """Train ``model`` in place and return what was done.
 
     With ``checkpoint_folder`` it goes on from the newest checkpoint there, on the same trajectory. ``base``
-    names the model's starting weights (a fingerprint). ``path`` is that of branch scoring. Raises InputError
+    names the model's starting weights (a fingerprint). ``path`` is that of branch scoring. ``cpu`` keeps
+    the training off an accelerator that is there. Raises InputError
     where objective and data do not fit, UnfinishedError where the loss is not finite or a checkpoint cannot
     be written.
     """
     _check(batches, objective)
-    accelerator = Accelerator()
+    accelerator = Accelerator(cpu=cpu)
     model.to(accelerator.device)
     if any(p.dtype in (torch.bfloat16, torch.float16) for p in model.parameters()):
         model.float()  # master weights: in half precision an update of a millionth is lost

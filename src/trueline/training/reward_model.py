@@ -6,17 +6,23 @@ tokenizer and chat template, whatever the model that it judges uses.
 
 from collections.abc import Sequence
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 
 from trueline.core.errors import InputError
+from trueline.core.fingerprint import fingerprint
 from trueline.core.messages import Prompt
-from trueline.models.trees import build_tree
+from trueline.models.encoding import Encoding
+from trueline.models.templates import ChatTemplate
 
+from .codec import ChatCodec, Codec
 from .config import TrainingConfig
-from .data import Codec
+from .folders import without_bars
+from .reference import weights_digest
 from .scoring import outputs_of, value_head
 
 
@@ -66,9 +72,43 @@ class TrainedReward:
         """A reward for each answer, at the token that ends it; unbounded, comparable within a prompt."""
         if isinstance(prompt, str):
             raise InputError("a reward model judges answers in a conversation; raw text has none.")
-        wholes = [self._codec.whole_tokens(prompt, answer) for answer in answers]
-        tree = build_tree(wholes, self._codec.prompt_tokens(prompt))
+        tree = self._codec.tree(prompt, answers)
         budget = self._config.pass_tokens(next(self._model.parameters()).device.type)
         with torch.no_grad():
             (values,) = outputs_of(self._model, [tree], "values", token_budget=budget)
         return [float(value) for value in torch.cat(values).cpu()]
+
+
+def load_reward(folder: Path) -> TrainedReward:
+    """A reward model from a transformers folder (sequence classification, one label), with its own tokenizer.
+
+    Raises InputError when the folder is none, or its weights do not fit.
+    """
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    key = weights_digest(folder)
+    try:
+        with without_bars():
+            model, info = AutoModelForSequenceClassification.from_pretrained(
+                folder,
+                dtype=torch.float32,
+                use_safetensors=True,
+                local_files_only=True,
+                output_loading_info=True,
+            )
+            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, SafetensorError) as error:
+        raise InputError(f"{folder} cannot be loaded as a reward model ({error}); get it again.") from error
+    if info["missing_keys"]:
+        raise InputError(
+            f"{folder} is no reward model: it lacks {sorted(info['missing_keys'])[0]}; give a folder "
+            "of a sequence-classification model with one label."
+        )
+    encoding = Encoding(tokenizer, ChatTemplate(tokenizer), None)
+    ends = {tokenizer.eos_token_id, *_listed(getattr(model.config, "eos_token_id", None))} - {None}
+    template = fingerprint([key, encoding.template.source])
+    return TrainedReward(model.eval(), ChatCodec(encoding, frozenset(ends)), key=template)
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]

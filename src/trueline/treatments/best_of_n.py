@@ -7,9 +7,10 @@ Example: n = 4, rewards (0.2, 0.9, 0.9, 0.1) → the second answer (the first of
 
 import math
 from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from inspect import isawaitable
-from typing import ClassVar, Protocol, runtime_checkable
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from trueline.core.errors import InputError
 from trueline.core.fingerprint import fingerprint
@@ -38,19 +39,29 @@ def best_of_n_kl(n: int) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BestOfN:
-    """Delivers the best of ``n`` answers by ``resources.reward``.
+    """Delivers the best of ``n`` answers by a reward.
 
+    ``reward`` is "given" (``resources.reward``), "trained" (a reward model is trained on
+    ``resources.preferences`` from the target's own weights, at ``reward_learning_rate`` for
+    ``reward_epochs``), or the folder of a reward model (transformers sequence classification, one label).
     Greedy answers are all the same, so a greedy request is drawn at ``temperature``; other requests keep
     their own. Raw text has no answer to judge and passes unchanged.
     """
 
     n: int = 4
     temperature: float = 1.0
+    reward: str = "given"
+    reward_learning_rate: float = 1e-5
+    reward_epochs: float = 1.0
 
     name: ClassVar[str] = "best_of_n"
     version: ClassVar[str] = "1"
     needs: ClassVar[frozenset[Capability]] = frozenset({Capability.GENERATE})
-    resources: ClassVar[tuple[str, ...]] = ("reward",)
+
+    @property
+    def resources(self) -> tuple[str, ...]:
+        """What it takes from the resources."""
+        return {"given": ("reward",), "trained": ("preferences",)}.get(self.reward, ())
 
     def __post_init__(self) -> None:
         if self.n < 1:
@@ -63,24 +74,35 @@ class BestOfN:
 
     def fingerprint(self) -> str:
         """A digest of the dials (the reward's own enters the treated target's)."""
-        return fingerprint(
-            {"treatment": self.name, "version": self.version, "n": self.n, "temperature": self.temperature}
-        )
+        return fingerprint({"treatment": self.name, "version": self.version, **asdict(self)})
 
     def apply(self, target: Target, resources: Resources) -> Target:
         """The target behind the choice. Raises InputError without a usable reward."""
-        reward = resources.reward
+        return BestOfNTarget(target, self, self._find_reward(target, resources))
+
+    def _find_reward(self, target: Target, resources: Resources) -> RewardModel:
+        if self.reward == "trained":
+            from .reward import trained_reward
+
+            return trained_reward(
+                target, resources, learning_rate=self.reward_learning_rate, epochs=self.reward_epochs
+            )
+        if self.reward != "given":
+            from trueline.training.reward_model import load_reward
+
+            return load_reward(Path(self.reward))
+        reward: Any = resources.reward
         if reward is None:
             raise InputError(
-                "best_of_n needs a reward to choose by: give resources.reward, a reward model "
-                "(prompt, answers) -> one number an answer."
+                "best_of_n needs a reward to choose by: give resources.reward, (prompt, answers) -> a number "
+                "for each answer, or reward='trained', or the folder of a reward model."
             )
         if not isinstance(reward, RewardModel):
             raise InputError(
                 f"best_of_n cannot use the reward {reward!r}: it must be callable with (prompt, answers) "
                 "and have fingerprint(), so that results under another reward are never taken for these."
             )
-        return BestOfNTarget(target, self, reward)
+        return reward
 
 
 class BestOfNTarget(WrappedTarget):
@@ -98,9 +120,11 @@ class BestOfNTarget(WrappedTarget):
             "samples_per_answer": treatment.n,
             "kl_bound": best_of_n_kl(treatment.n),
         }
-        key = fingerprint([treatment.fingerprint(), reward.fingerprint()])
+        # by whatever way a reward was found, the same reward chooses the same answers
+        key = fingerprint([treatment.name, treatment.version, settings])
         super().__init__(inner, treatment=treatment.name, settings=settings, key=key)
-        self._n, self._temperature, self._reward = treatment.n, treatment.temperature, reward
+        self.reward = reward
+        self._n, self._temperature = treatment.n, treatment.temperature
 
     async def generate(self, prompt: Prompt, sampling: Sampling) -> tuple[Completion, ...]:
         """``sampling.samples`` answers, each the best of its own n draws."""
@@ -115,7 +139,7 @@ class BestOfNTarget(WrappedTarget):
         return tuple(drawn[max(range(i, i + self._n), key=lambda k: (rewards[k], -k))] for i in groups)
 
     async def _score_all(self, prompt: Prompt, answers: Sequence[str]) -> Sequence[float]:
-        given = self._reward(prompt, answers)
+        given = self.reward(prompt, answers)
         rewards = [float(value) for value in (await given if isawaitable(given) else given)]
         if len(rewards) != len(answers) or not all(map(math.isfinite, rewards)):
             raise InputError(

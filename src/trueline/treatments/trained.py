@@ -1,14 +1,13 @@
-"""What trained treatments share: a copy of the target's model is trained, saved as a folder, and comes back as a target.
+"""What trained treatments share: a copy of the target's model is trained, saved, and comes back as a target.
 
 The folder under ``resources.workdir`` is named by a digest of the base, the method, the data and the seed. A
-complete one (its manifest is written last) is used again; a half-done one is continued from its last checkpoint.
+complete one (its manifest is written last) is used again; a half-done one goes on from its last checkpoint.
 """
 
-import copy
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -19,7 +18,8 @@ from trueline.training.config import LoraConfig, Precision, Schedule, TrainingCo
 
 if TYPE_CHECKING:
     from trueline.models.local import LocalTarget
-    from trueline.training.data import Codec, Prepared
+    from trueline.training.codec import Codec
+    from trueline.training.data import Prepared
     from trueline.training.objectives.base import Objective
 
 CHECKPOINTS, MODEL, REFERENCES = "checkpoints", "model", "references"
@@ -30,7 +30,8 @@ class TrainedTreatment:
     """The dials of a trained treatment; each method is a subclass with an objective and its kind of data.
 
     ``steps`` overrides ``epochs``. ``lora`` trains low-rank adapters of rank ``lora_rank`` (8 where left out)
-    instead of all weights. The seed of the data's order is ``resources.seed``.
+    instead of all weights. ``max_length`` is in tokens, and never beyond the model's window. The seed of the
+    data's order is ``resources.seed``.
     """
 
     learning_rate: float
@@ -52,11 +53,14 @@ class TrainedTreatment:
 
     def __post_init__(self) -> None:
         if self.lora_rank is not None and not self.lora:
-            raise InputError(f"lora_rank {self.lora_rank} was given without lora: set lora, or leave the rank out.")
+            raise InputError(
+                f"lora_rank {self.lora_rank} was given without lora: set lora, or leave the rank out."
+            )
         self.config(0)
 
     def config(self, seed: int) -> TrainingConfig:
         """The training configuration."""
+        rank = 8 if self.lora_rank is None else self.lora_rank
         return TrainingConfig(
             learning_rate=self.learning_rate,
             schedule=self.schedule,
@@ -68,49 +72,58 @@ class TrainedTreatment:
             weight_decay=self.weight_decay,
             seed=seed,
             precision=self.precision,
-            lora=LoraConfig(rank=8 if self.lora_rank is None else self.lora_rank) if self.lora else None,
+            lora=LoraConfig(rank=rank, alpha=2.0 * rank) if self.lora else None,
         )
+
+    def settings(self) -> dict[str, Any]:
+        """Name, version and dials, for provenance."""
+        return {"name": self.name, "version": self.version, **asdict(self)}
 
     def fingerprint(self) -> str:
         """A digest of method and dials."""
-        return fingerprint({"treatment": self.name, "version": self.version, "dials": self})
+        return fingerprint(self.settings())
 
     def objective(self) -> "Objective":
         """The loss."""
         raise NotImplementedError
 
-    def prepare(self, codec: "Codec", data: Sequence[Any]) -> "Prepared":
+    def prepare(self, codec: "Codec", data: Sequence[Any], max_length: int) -> "Prepared":
         """The data as training examples."""
         raise NotImplementedError
 
     def apply(self, target: Target, resources: Resources) -> Target:
         """A new target with trained weights. Raises InputError without a local model or without data."""
+        from .copies import codec_of, fresh_model, local, trained_target
+
         base = local(target, self.name)
         (wanted,) = self.resources
         data = getattr(resources, wanted)
         if not data:
-            raise InputError(f"{self.name} learns from {wanted}, but none were given: give resources.{wanted}.")
-        prepared = self.prepare(base.codec, tuple(data))
-        folder = train_copy(
+            raise InputError(
+                f"{self.name} learns from {wanted}, but none were given: give resources.{wanted}."
+            )
+        config = within_window(self.config(resources.seed), base)
+        folder, manifest = train_copy(
             base,
-            prepared,
+            self.prepare(codec_of(base), tuple(data), config.max_length),
             objective=self.objective(),
-            config=self.config(resources.seed),
-            treatment={"name": self.name, "fingerprint": self.fingerprint()},
+            config=config,
+            treatment=self.settings(),
             resources=resources,
+            build=lambda: fresh_model(base),
         )
-        return reload(base, folder)
+        provenance = {
+            "treatment": self.settings(),
+            "training": manifest["training"],
+            "data": manifest["data"],
+        }
+        return trained_target(base, folder, method=self.name, provenance=provenance)
 
 
-def local(target: Target, method: str) -> "LocalTarget":
-    """The target as a local model; InputError where it is none."""
-    from trueline.models.local import LocalTarget
-
-    if not isinstance(target, LocalTarget):
-        raise InputError(
-            f"{method} trains weights, but {target.name!r} is no local model; give a transformers folder or hub name."
-        )
-    return target
+def within_window(config: TrainingConfig, base: "LocalTarget") -> TrainingConfig:
+    """The configuration with a length that the model can read."""
+    window = base.context_window
+    return config if window is None else replace(config, max_length=min(config.max_length, window))
 
 
 def train_copy(
@@ -121,9 +134,9 @@ def train_copy(
     config: TrainingConfig,
     treatment: Mapping[str, Any],
     resources: Resources,
-    build: Callable[[Any], Any] = copy.deepcopy,
-) -> Path:
-    """Train what ``build`` makes of the base's model, and return its folder; one that is complete is used again."""
+    build: Callable[[], Any],
+) -> tuple[Path, dict[str, Any]]:
+    """Train the model that ``build`` gives; return its folder and manifest, of a complete one as they are."""
     from trueline.training.adapters import with_adapters
     from trueline.training.batches import SeededBatches, examples_digest
     from trueline.training.folders import make_folder, read_manifest, save_model, write_manifest
@@ -136,14 +149,14 @@ def train_copy(
             f"{config.max_length}; raise it."
         )
     digest = examples_digest(prepared.examples)
-    key = fingerprint([base.fingerprint(), treatment, digest, config])
+    key = fingerprint({"base": base.fingerprint(), "treatment": treatment, "data": digest, "config": config})
     folder = resources.workdir / f"{objective.name}-{key[:16]}"
-    if read_manifest(folder) is not None:
-        return folder
+    complete = read_manifest(folder)
+    if complete is not None:
+        return folder / MODEL, complete
     make_folder(folder)
     started = time.perf_counter()
-    model = build(base.model).float()
-    examples, reference_flops = list(prepared.examples), 0.0
+    model, examples, reference_flops = build(), list(prepared.examples), 0.0
     if objective.reference:
         examples, reference_flops = add_reference(
             model,
@@ -153,7 +166,7 @@ def train_copy(
             cache=resources.workdir / REFERENCES,
             progress=resources.progress,
         )
-    reference_seconds = time.perf_counter() - started
+    before = time.perf_counter() - started
     model = with_adapters(model, config.lora, config.seed)
     batches = SeededBatches(
         kind=objective.batch,
@@ -171,26 +184,28 @@ def train_copy(
         base=base.fingerprint(),
         checkpoint_folder=folder / CHECKPOINTS,
         progress=resources.progress,
+        cpu=str(base.source.describe()["device"]) == "cpu",
     )
     save_model(folder / MODEL, model, base.tokenizer)
-    costs = {
-        "tokens": run.costs["tokens"],
-        "flops": run.costs["flops"] + reference_flops,
-        "seconds": run.costs["seconds"] + reference_seconds,
-    }
-    write_manifest(
-        folder,
-        {
-            "treatment": treatment,
-            "objective": objective.name,
-            "base": base.fingerprint(),
-            "data": {"digest": digest, "examples": len(examples), "left out": prepared.too_long,
-                     "truncated answers": prepared.truncated},
-            "config": config,
-            "weights": "saved in fp32, as trained",
-            "training": {**costs, "steps": len(run.history)},
-            "history": run.history,
+    manifest = {
+        "treatment": dict(treatment),
+        "base": base.fingerprint(),
+        "data": {
+            "digest": digest,
+            "examples": len(examples),
+            "left out": prepared.too_long,
+            "truncated answers": prepared.truncated,
         },
-    )
+        "config": asdict(config),
+        "weights": "saved in fp32, as trained",
+        "training": {
+            "steps": len(run.history),
+            "tokens": run.costs["tokens"],
+            "flops": run.costs["flops"] + reference_flops,
+            "seconds": run.costs["seconds"] + before,
+        },
+        "history": list(run.history),
+    }
+    write_manifest(folder, manifest)
     shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
-    return folder
+    return folder / MODEL, manifest
