@@ -3,11 +3,12 @@
     python benchmarks/dpo.py [--steps 4] [--threads 2] [--only small|large]
 
 Random Llamas (5.8 M parameters with a vocabulary of 4,096, and 34.6 M with 49,152), prompt-heavy random pairs
-(about 150 prompt and 89 answer tokens), four pairs a step, fp32 on the CPU, AdamW. trl runs twice: as it comes
-(but in fp32, so that losses can be compared), and at its best settings (reference precomputed, no gradient
-checkpointing). Losses must agree to 1e-4, or the run fails. The bare figure is a forward and backward pass of the
-model over the tokens that we read, as plain unpadded rows, with the loss on every token and no optimiser.
-Needs the extra ``peers``.
+(about 150 prompt and 89 answer tokens), four pairs a step, fp32 on the CPU, AdamW. trl runs twice: as it
+comes (but in fp32, so that losses can be compared), and at its best settings (reference precomputed, no
+gradient checkpointing). Losses must agree to 1e-4, or the run fails. The bare figure is a forward and
+backward pass of the model over the tokens that we read, as plain unpadded rows, with the loss on every token
+and no optimiser. CPU seconds (of all threads) are shown besides wall time, because other programs' load
+hardly moves them. Needs the extra ``peers``.
 """
 
 import argparse
@@ -39,9 +40,16 @@ SHAPES = {
 
 
 def build(shape: str, folder: Path) -> PreTrainedTokenizerFast:
-    """A random model and a tokenizer in which the word ``t7`` is token 7, saved as a transformers folder."""
-    config = LlamaConfig(**SHAPES[shape], num_attention_heads=8, max_position_embeddings=1024,
-                         tie_word_embeddings=True, pad_token_id=0, eos_token_id=1, bos_token_id=2)  # fmt: skip
+    """A random model, saved as a transformers folder with a tokenizer in which ``t7`` is token 7."""
+    config = LlamaConfig(
+        **SHAPES[shape],
+        num_attention_heads=8,
+        max_position_embeddings=1024,
+        tie_word_embeddings=True,
+        pad_token_id=0,
+        eos_token_id=1,
+        bos_token_id=2,
+    )
     torch.manual_seed(0)
     LlamaForCausalLM(config).save_pretrained(folder)
     words = {name: i for i, name in enumerate(SPECIAL)} | {f"t{i}": i for i in range(4, config.vocab_size)}
@@ -63,7 +71,7 @@ def make_pairs(count: int, vocabulary: int) -> list[tuple[tuple[int, ...], ...]]
 
 
 def now() -> np.ndarray:
-    """Wall time and CPU time of all threads, in seconds; the second is nearly free of other programs' load."""
+    """Wall time and CPU time of all threads, in seconds."""
     return np.array([time.perf_counter(), time.process_time()])
 
 
@@ -89,21 +97,36 @@ class StepTimes(TrainerCallback):
             self.losses.append(float(logs["loss"]))
 
 
+def words(ids, end: int = 0) -> str:
+    """Token ids as text; trl adds the end token itself."""
+    return "".join(f"t{i} " for i in ids[: len(ids) - end])
+
+
 def run_trl(folder: Path, tokenizer, pairs, steps: int, work: Path, **settings) -> StepTimes:
     """trl's DPOTrainer; returns times and losses of its steps."""
-    def text(ids):
-        return " ".join(f"t{i}" for i in ids)
-
-    data = Dataset.from_list([{"prompt": text(p) + " ", "chosen": text(c[:-1]) + " ", "rejected": text(r[:-1]) + " "}
-                              for p, c, r in pairs])  # fmt: skip
+    rows = [{"prompt": words(p), "chosen": words(c, 1), "rejected": words(r, 1)} for p, c, r in pairs]
     times = StepTimes()
     args = DPOConfig(
-        output_dir=str(work), per_device_train_batch_size=PAIRS, max_steps=steps, learning_rate=RATE, beta=BETA,
-        lr_scheduler_type="linear", logging_steps=1, save_strategy="no", report_to="none", use_cpu=True,
-        bf16=False, train_sampling_strategy="sequential", disable_tqdm=True, **settings,
-    )  # fmt: skip
+        output_dir=str(work),
+        per_device_train_batch_size=PAIRS,
+        max_steps=steps,
+        learning_rate=RATE,
+        beta=BETA,
+        lr_scheduler_type="linear",
+        logging_steps=1,
+        save_strategy="no",
+        report_to="none",
+        use_cpu=True,
+        bf16=False,
+        train_sampling_strategy="sequential",
+        disable_tqdm=True,
+        **settings,
+    )
     model = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32)
-    trainer = DPOTrainer(model=model, args=args, train_dataset=data, processing_class=tokenizer, callbacks=[times])
+    data = Dataset.from_list(rows)
+    trainer = DPOTrainer(
+        model=model, args=args, train_dataset=data, processing_class=tokenizer, callbacks=[times]
+    )
     trainer.train()
     return times
 
@@ -114,9 +137,11 @@ def run_ours(folder: Path, pairs, steps: int):
     config = TrainingConfig(learning_rate=RATE, warmup=0.0, batch_size=PAIRS, steps=steps)
     examples = [Example(tree=Tree(trunk=p, branches=(c, r)), index=i) for i, (p, c, r) in enumerate(pairs)]
     start = now()
-    examples, _ = add_reference(model, examples, weights="benchmark", config=config)
+    examples = add_reference(model, examples, weights="benchmark", config=config).examples
     reference = now() - start
-    batches = SeededBatches(kind="pairs", examples=examples, batch_size=PAIRS, limit=steps, order=range(len(pairs)))
+    batches = SeededBatches(
+        kind="pairs", examples=examples, batch_size=PAIRS, limit=steps, order=range(len(pairs))
+    )
     marks = [now()]
     run = train(model, batches, DPOObjective(beta=BETA), config, progress=lambda *_: marks.append(now()))
     return np.diff(marks, axis=0), [line["loss"] for line in run.history], reference, examples
@@ -125,7 +150,9 @@ def run_ours(folder: Path, pairs, steps: int):
 def run_bare(folder: Path, examples) -> tuple[np.ndarray, int]:
     """Seconds and tokens of a bare forward and backward over one step's tokens, one unpadded row a pair."""
     model = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32)
-    rows = [torch.tensor([[*e.tree.trunk, *e.tree.branches[0], *e.tree.branches[1]]]) for e in examples[:PAIRS]]
+    rows = [
+        torch.tensor([[*e.tree.trunk, *e.tree.branches[0], *e.tree.branches[1]]]) for e in examples[:PAIRS]
+    ]
     seconds = []
     for _ in range(3):
         start = now()
@@ -144,10 +171,10 @@ def compare(shape: str, steps: int) -> bool:
         pairs = make_pairs(PAIRS * steps, SHAPES[shape]["vocab_size"])
         ours, losses, reference, examples = run_ours(folder, pairs, steps)
         bare, tokens = run_bare(folder, examples)
+        best = {"precompute_ref_log_probs": True, "gradient_checkpointing": False}
         peers = {
             "trl, defaults": run_trl(folder, tokenizer, pairs, steps, Path(work) / "a"),
-            "trl, best settings": run_trl(folder, tokenizer, pairs, steps, Path(work) / "b",
-                                          precompute_ref_log_probs=True, gradient_checkpointing=False),  # fmt: skip
+            "trl, best settings": run_trl(folder, tokenizer, pairs, steps, Path(work) / "b", **best),
         }
     mine = median(ours)
     gap = max(abs(a - b) for peer in peers.values() for a, b in zip(losses, peer.losses))
@@ -158,8 +185,10 @@ def compare(shape: str, steps: int) -> bool:
     for name, (wall, cpu) in rows.items():
         print(f"{name:24}{wall:8.3f}{wall / mine[0]:7.2f}{cpu:12.3f}{cpu / mine[1]:7.2f}")
     share = bare / mine
-    print(f"trueline reads {tokens / mine[0]:,.0f} tokens/s (the prompt of a pair once), {share[0]:.0%} (CPU: "
-          f"{share[1]:.0%}) of the bare pass over the same tokens")  # fmt: skip
+    print(
+        f"trueline reads {tokens / mine[0]:,.0f} tokens/s (the prompt of a pair once), {share[0]:.0%} (CPU: "
+        f"{share[1]:.0%}) of the bare pass over the same tokens"
+    )
     print(f"largest difference of a loss: {gap:.1e} over {steps} steps (must be below 1e-4)")
     return gap < 1e-4
 

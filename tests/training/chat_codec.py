@@ -9,7 +9,8 @@ from trueline.training.codec import ChatCodec
 
 WORDS = ["<pad>", "<eos>", "<bos>", "<unk>", "<user>", "<bot>", *(f"w{i}" for i in range(35))]
 TEMPLATE = (
-    "{{ bos_token }}{% for m in messages %}{% if m['role'] == 'assistant' %}<bot> {{ m['content'] }} {{ eos_token }}"
+    "{{ bos_token }}{% for m in messages %}"
+    "{% if m['role'] == 'assistant' %}<bot> {{ m['content'] }} {{ eos_token }}"
     "{% else %}<user> {{ m['content'] }} {% endif %}{% endfor %}"
     "{% if add_generation_prompt %}<bot> {% endif %}"
 )

@@ -19,7 +19,7 @@ def test_every_epoch_shows_every_example_once(n, batch_size, epochs, seed):
     data = examples(n, 1)
     batches = SeededBatches(kind="sequences", examples=data, batch_size=batch_size, epochs=epochs, seed=seed)
     seen = Counter(e.index for step in range(batches.steps) for e in batches.batch(step))
-    assert seen == {index: epochs for index in range(n)}
+    assert seen == dict.fromkeys(range(n), epochs)
     assert [e.index for e in batches.batch(0)] == [e.index for e in batches.batch(0)]
 
 
@@ -50,7 +50,9 @@ def test_wrong_data_for_a_kind_is_refused():
 
 def test_learning_rate_by_hand():
     config = TrainingConfig(learning_rate=1.0, warmup=0.2)
-    assert [learning_rate_at(s, 10, config) for s in (0, 1, 2, 6, 9)] == pytest.approx([0.5, 1, 1, 0.5, 0.125])
+    assert [learning_rate_at(s, 10, config) for s in (0, 1, 2, 6, 9)] == pytest.approx(
+        [0.5, 1, 1, 0.5, 0.125]
+    )
     cosine = TrainingConfig(learning_rate=1.0, warmup=0.0, schedule="cosine")
     assert learning_rate_at(5, 10, cosine) == pytest.approx(0.5)
     constant = TrainingConfig(learning_rate=1.0, warmup=0.0, schedule="constant")
@@ -59,7 +61,13 @@ def test_learning_rate_by_hand():
 
 @pytest.mark.parametrize(
     ("dial", "value"),
-    [("batch_size", 0), ("learning_rate", float("nan")), ("warmup", 1.5), ("steps", 0), ("schedule", "cubic")],
+    [
+        ("batch_size", 0),
+        ("learning_rate", float("nan")),
+        ("warmup", 1.5),
+        ("steps", 0),
+        ("schedule", "cubic"),
+    ],
 )
 def test_impossible_dials_are_refused(dial, value):
     with pytest.raises(InputError, match=dial):

@@ -9,8 +9,9 @@ from training_models import examples, llama
 
 from trueline.core.errors import InputError, UnfinishedError
 from trueline.training import checkpoints
+from trueline.training.adapters import with_adapters
 from trueline.training.batches import SeededBatches
-from trueline.training.config import TrainingConfig
+from trueline.training.config import LoraConfig, TrainingConfig
 from trueline.training.loop import train
 from trueline.training.objectives.dpo import DPOObjective
 from trueline.training.objectives.sft import SFTObjective
@@ -26,14 +27,19 @@ class Killed(BaseException):
 def run(folder=None, die_after=None, kind="sequences", dropout=0.1, seed=0):
     model = llama(attention_dropout=dropout)
     data, objective = examples(10, 1), SFTObjective()
+    if kind == "adapters":
+        model = with_adapters(llama(), LoraConfig(rank=2), seed=0)
     if kind == "pairs":
-        data, objective = add_reference(model, examples(10, 2), weights="t", config=CONFIG)[0], DPOObjective()
+        data, objective = (
+            add_reference(model, examples(10, 2), weights="t", config=CONFIG).examples,
+            DPOObjective(),
+        )
 
     def progress(done, total, words):
         if done == die_after:
             raise Killed
 
-    batches = SeededBatches(kind=kind, examples=data, batch_size=3, epochs=2, seed=seed)
+    batches = SeededBatches(kind=objective.batch, examples=data, batch_size=3, epochs=2, seed=seed)
     return model, train(model, batches, objective, CONFIG, checkpoint_folder=folder, progress=progress)
 
 
@@ -41,7 +47,7 @@ def without_seconds(history):
     return [{name: value for name, value in line.items() if name != "seconds"} for line in history]
 
 
-@pytest.mark.parametrize("kind", ["sequences", "pairs"])
+@pytest.mark.parametrize("kind", ["sequences", "pairs", "adapters"])
 @pytest.mark.parametrize("step", [1, 2, 5])
 def test_a_killed_run_goes_on_bit_for_bit(tmp_path, kind, step):
     whole, history = run(kind=kind)
@@ -61,7 +67,9 @@ def test_a_finished_run_does_nothing_again(tmp_path):
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), again.parameters()))
 
 
-@pytest.mark.parametrize("fault", [OSError(errno.ENOSPC, "No space left on device"), SafetensorError("I/O error")])
+@pytest.mark.parametrize(
+    "fault", [OSError(errno.ENOSPC, "No space left on device"), SafetensorError("I/O error")]
+)
 def test_a_full_disk_loses_nothing_already_written(tmp_path, monkeypatch, fault):
     real = checkpoints.save_file
 

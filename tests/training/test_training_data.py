@@ -37,8 +37,9 @@ def test_a_pair_becomes_a_tree_with_end_tokens():
 def test_what_the_template_writes_after_the_end_token_is_not_learnt():
     made, chat_codec = made_codec(["<unk>", "<eos>", "<u>", "<a>", "<after>", "hi", "yes"], eos_token="<eos>")
     made.chat_template = (
-        "{% for m in messages %}{% if m['role'] == 'user' %}<u> {{ m['content'] }} {% else %}<a> {{ m['content'] }} "
-        "<eos> <after> {% endif %}{% endfor %}{% if add_generation_prompt %}<a> {% endif %}"
+        "{% for m in messages %}{% if m['role'] == 'user' %}<u> {{ m['content'] }} {% else %}"
+        "<a> {{ m['content'] }} <eos> <after> {% endif %}{% endfor %}"
+        "{% if add_generation_prompt %}<a> {% endif %}"
     )
     tree = chat_codec.tree(chat("hi"), ["yes"])
     assert made.decode(tree.trunk) == "<u> hi <a>"

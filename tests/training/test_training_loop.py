@@ -23,7 +23,7 @@ def weights(model):
 
 
 def pairs(model, n=8):
-    return add_reference(model, examples(n, 2), weights="tiny", config=FAST)[0]
+    return add_reference(model, examples(n, 2), weights="tiny", config=FAST).examples
 
 
 def batches(kind, data, config=FAST, **more):
@@ -59,7 +59,9 @@ def test_a_dpo_gradient_equals_a_naive_one():
     loss = 0.0
     for example, old in zip(data, fixed):
         new = [b.sum() for b in naive_logps(plain, example.tree)]
-        loss = loss - torch.nn.functional.logsigmoid(0.3 * ((new[0] - old[0]) - (new[1] - old[1]))) / len(data)
+        loss = loss - torch.nn.functional.logsigmoid(0.3 * ((new[0] - old[0]) - (new[1] - old[1]))) / len(
+            data
+        )
     loss.backward()
     norm = math.sqrt(sum(float(p.grad.square().sum()) for p in plain.parameters()))
     run = train(model, batches("pairs", data), DPOObjective(beta=0.3), FAST)
@@ -94,7 +96,9 @@ def test_margins_enter_the_reward_loss():
 
     data = [replace(e, facts={"margin": (3.0,)}) for e in examples(8, 2)]
     with_margin = train(value_llama(), batches("pairs", data), RewardObjective(), FAST).history[0]["loss"]
-    without = train(value_llama(), batches("pairs", examples(8, 2)), RewardObjective(), FAST).history[0]["loss"]
+    without = train(value_llama(), batches("pairs", examples(8, 2)), RewardObjective(), FAST).history[0][
+        "loss"
+    ]
     assert with_margin > without
 
 

@@ -28,7 +28,8 @@ def make_pairs(count):
         return " ".join(f"w{i}" for i in draw.integers(0, 35, draw.integers(low, high)))
 
     return [
-        PreferencePair(prompt=chat(words(4, 12)), chosen=words(2, 9), rejected=words(2, 9)) for _ in range(count)
+        PreferencePair(prompt=chat(words(4, 12)), chosen=words(2, 9), rejected=words(2, 9))
+        for _ in range(count)
     ]
 
 
@@ -66,8 +67,8 @@ def theirs(folder, pairs, work, accumulate):
         arguments = DPOConfig(
             output_dir=str(work), per_device_train_batch_size=PER_STEP // accumulate,
             gradient_accumulation_steps=accumulate, max_steps=STEPS, learning_rate=RATE, beta=BETA,
-            logging_steps=1, save_strategy="no", report_to="none", use_cpu=True, bf16=False, disable_tqdm=True,
-            lr_scheduler_type="linear", warmup_steps=0, train_sampling_strategy="sequential",
+            logging_steps=1, save_strategy="no", report_to="none", use_cpu=True, bf16=False,
+            disable_tqdm=True, lr_scheduler_type="linear", warmup_steps=0, train_sampling_strategy="sequential",
         )  # fmt: skip
         trainer = DPOTrainer(
             model=model, args=arguments, train_dataset=Dataset.from_list(rows), processing_class=tokenizer(),
@@ -91,7 +92,7 @@ def test_the_trajectory_is_trls(tmp_path, accumulate):
     for example, row in zip(prepared.examples, their_tokens, strict=True):
         assert list(example.tree.trunk) == row["prompt_ids"]
         assert [list(b) for b in example.tree.branches] == [row["chosen_ids"], row["rejected_ids"]]
-    data, _ = add_reference(start, prepared.examples, weights="start", config=config)
+    data = add_reference(start, prepared.examples, weights="start", config=config).examples
     batches = SeededBatches(
         kind="pairs", examples=data, batch_size=PER_STEP, limit=STEPS, order=range(len(pairs))
     )
@@ -106,4 +107,3 @@ def test_the_trajectory_is_trls(tmp_path, accumulate):
         assert line["grad_norm"] == pytest.approx(float(log["grad_norm"]), rel=1e-3)
     for (name, ours), (_, peer) in zip(start.named_parameters(), their_model.named_parameters()):
         assert torch.allclose(ours, peer, atol=1e-4), name
-

@@ -103,7 +103,9 @@ def test_an_asynchronous_reward_is_awaited(tmp_path):
 
 @given(st.lists(st.floats(-5, 5), min_size=1, max_size=8))
 def test_no_draft_beats_the_delivered_one(tmp_path_factory, table):
-    treated = BestOfN(n=len(table)).apply(Echo(), resources(tmp_path_factory.getbasetemp(), reward=Reward(table)))
+    treated = BestOfN(n=len(table)).apply(
+        Echo(), resources(tmp_path_factory.getbasetemp(), reward=Reward(table))
+    )
     (answer,) = asyncio.run(treated.generate(chat("hi"), Sampling()))
     assert table[int(answer.text.split()[1])] == max(table)
 

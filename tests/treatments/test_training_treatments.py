@@ -75,7 +75,8 @@ def test_a_finished_folder_is_used_again_and_a_changed_dial_is_not(target, tmp_p
     first = TREATMENTS["sft"].apply(target, given)
     count = len(steps)
     again = TREATMENTS["sft"].apply(target, given)
-    assert len(steps) == count and again.fingerprint() == first.fingerprint()
+    assert len(steps) == count and again.describe()["training"] == first.describe()["training"]
+    assert again.fingerprint() == first.fingerprint()
     SupervisedFineTuning(**{**DIALS, "epochs": 1}).apply(target, given)
     assert len(steps) > count and len(list(tmp_path.glob("sft-*"))) == 2
 
@@ -95,6 +96,7 @@ def test_a_killed_training_goes_on(target, tmp_path):
         resumed = treatment.apply(target, resources(tmp_path / "a"))
         whole = treatment.apply(target, resources(tmp_path / "b"))
     monkey.undo()
+    assert resumed.describe()["training"]["flops"] == whole.describe()["training"]["flops"]
     for a, b in zip(resumed.model.parameters(), whole.model.parameters()):
         assert torch.equal(a, b)
 
@@ -160,7 +162,9 @@ def test_best_of_n_with_a_trained_reward(target, tmp_path):
     assert given.fingerprint() == treated.fingerprint()
     asked = Sampling(max_tokens=3, seed=1)
     (best,) = asyncio.run(treated.generate(chat("w1 w2"), asked))
-    drawn = asyncio.run(target.generate(chat("w1 w2"), Sampling(max_tokens=3, seed=1, temperature=1.0, samples=8)))
+    drawn = asyncio.run(
+        target.generate(chat("w1 w2"), Sampling(max_tokens=3, seed=1, temperature=1.0, samples=8))
+    )
     texts = [completion.text for completion in drawn]
     scores = treated.reward(chat("w1 w2"), texts)
     assert best.text == texts[scores.index(max(scores))]

@@ -9,7 +9,8 @@ from trueline.data.preferences import Demonstration, PreferencePair
 
 WORDS = ["<pad>", "<eos>", "<bos>", "<unk>", "<user>", "<bot>", "<sys>", *(f"w{i}" for i in range(34))]
 TEMPLATE = (
-    "{{ bos_token }}{% for m in messages %}{% if m['role'] == 'assistant' %}<bot> {{ m['content'] }} {{ eos_token }}"
+    "{{ bos_token }}{% for m in messages %}"
+    "{% if m['role'] == 'assistant' %}<bot> {{ m['content'] }} {{ eos_token }}"
     "{% elif m['role'] == 'system' %}<sys> {{ m['content'] }} {% else %}<user> {{ m['content'] }} {% endif %}"
     "{% endfor %}{% if add_generation_prompt %}<bot> {% endif %}"
 )
@@ -24,8 +25,8 @@ def save(folder, dtype=torch.float32):
     tokenizer.chat_template = TEMPLATE
     torch.manual_seed(0)
     config = LlamaConfig(
-        vocab_size=len(WORDS), hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
-        max_position_embeddings=64, tie_word_embeddings=True, initializer_range=0.3,
+        vocab_size=len(WORDS), hidden_size=32, intermediate_size=48, num_hidden_layers=2,
+        num_attention_heads=4, max_position_embeddings=64, tie_word_embeddings=True, initializer_range=0.3,
         pad_token_id=0, eos_token_id=1, bos_token_id=2,
     )  # fmt: skip
     LlamaForCausalLM(config).to(dtype).save_pretrained(folder)
@@ -34,7 +35,10 @@ def save(folder, dtype=torch.float32):
 
 
 def pairs(n=12):
-    return [PreferencePair(prompt=chat(f"w{i} w{i + 1}"), chosen="w30 w31", rejected=f"w{i + 2}") for i in range(n)]
+    return [
+        PreferencePair(prompt=chat(f"w{i} w{i + 1}"), chosen="w30 w31", rejected=f"w{i + 2}")
+        for i in range(n)
+    ]
 
 
 def demonstrations(n=12):

@@ -13,7 +13,7 @@ def run(spec: StudySpec, out: Path, *, dry_run: bool = False, max_cost: float | 
     """Run a study end to end, or only print its plan."""
     from rich.console import Console
 
-    from trueline.core.threads import use_physical_cores
+    from trueline.core.threads import use_available_cores
     from trueline.reports.html import write_report
     from trueline.studies.plan import make_plan
     from trueline.studies.results import read_results
@@ -22,7 +22,7 @@ def run(spec: StudySpec, out: Path, *, dry_run: bool = False, max_cost: float | 
     from .progress import Bars
     from .tables import plan_table, results_table
 
-    use_physical_cores()
+    use_available_cores()
     console = Console()
     bars = Bars()
     with bars.bar("reading models and items", 1):

@@ -21,9 +21,9 @@ def build(
 
     Example: trueline testbed build --out runs/testbed
     """
-    from trueline.core.threads import use_physical_cores
+    from trueline.core.threads import use_available_cores
 
-    use_physical_cores()
+    use_available_cores()
     from trueline.testbed.build import build_embedded
 
     from .progress import Bars

@@ -46,7 +46,7 @@ class Limits:
     """How much runs at once: ``slots`` samples in the running batch, ``prefill_tokens`` prompt tokens in one
     pass, and ``cache_bytes`` of keys and values (one job always runs, even if it alone takes more)."""
 
-    slots: int = 128
+    slots: int = 256
     prefill_tokens: int = 2048
     cache_bytes: int = 2**30
 

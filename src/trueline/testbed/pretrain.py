@@ -83,6 +83,7 @@ def new_model(size: Size, tokenizer: "PreTrainedTokenizerFast", seed: int) -> "L
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
+        attention_bias=True,
         attn_implementation="sdpa",
         initializer_range=0.5 / math.sqrt(size.width),
     )

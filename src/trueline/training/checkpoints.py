@@ -81,8 +81,10 @@ def write(folder: Path, checkpoint: Checkpoint, *, keep: int = 2) -> Path:
 
 def publish(partial: Path, final: Path) -> None:
     """Flush a folder's files to disk and rename it into place, so that it is seen whole or not at all."""
+    readable = partial.stat().st_mode & 0o666  # safetensors makes its files private to the user
     for path in sorted(partial.rglob("*")):
         if path.is_file():
+            path.chmod(readable)
             _flush(path)
     _flush(partial)
     if final.exists():

@@ -54,8 +54,8 @@ def demonstration_examples(
 def _expect(row: object, kind: type, index: int) -> None:
     if not isinstance(row, kind):
         raise InputError(
-            f"row {index} of the training data is a {type(row).__name__}, but this method learns from rows of "
-            f"{kind.__name__} (trueline.data.preferences reads them from a file)."
+            f"row {index} of the training data is a {type(row).__name__}, but this method learns from "
+            f"{kind.__name__} rows (trueline.data.preferences reads them from a file)."
         )
 
 

@@ -5,7 +5,9 @@ byte of weights, or another template, misses the cache.
 """
 
 import os
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path as FilePath
 
 import torch
@@ -13,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from trueline.core.errors import InputError
+from trueline.core.errors import InputError, UnfinishedError
 from trueline.core.fingerprint import file_digest, fingerprint
 from trueline.models.branches import Path
 
@@ -32,6 +34,16 @@ def weights_digest(folder: FilePath) -> str:
     return fingerprint({path.name: file_digest(path) for path in files})
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Referenced:
+    """Examples with their reference, and what computing it took, now or when it was cached."""
+
+    examples: list[Example]
+    flops: float
+    seconds: float
+    cached: bool
+
+
 def add_reference(
     model: nn.Module,
     examples: Sequence[Example],
@@ -41,20 +53,25 @@ def add_reference(
     cache: FilePath | None = None,
     progress: Progress = lambda done, total, words: None,
     path: Path = "auto",
-) -> tuple[list[Example], float]:
-    """The examples with ``model``'s log-probabilities, and the FLOPs that this took now (0 from the cache).
+) -> Referenced:
+    """The examples with ``model``'s log-probabilities.
 
     ``weights`` is the digest of the reference's weight files. ``cache`` is a folder; a file in it that does
     not fit its data is refused.
     """
     key = fingerprint([weights, examples_digest(examples), config.precision])
     file = None if cache is None else cache / f"reference-{key}.safetensors"
-    if file is not None and file.is_file():
-        return _attach(examples, _read(file, examples)), 0.0
-    logps = _compute(model, examples, config, progress, path)
-    if file is not None:
-        _write(file, logps)
-    return _attach(examples, logps), forward_flops(model_size(model), [example.tree for example in examples])
+    cached = file is not None and file.is_file()
+    if file is not None and cached:
+        logps, seconds = _read(file, examples)
+    else:
+        started = time.perf_counter()
+        logps = _compute(model, examples, config, progress, path)
+        seconds = time.perf_counter() - started
+        if file is not None:
+            _write(file, logps, seconds)
+    flops = forward_flops(model_size(model), [example.tree for example in examples])
+    return Referenced(examples=_attach(examples, logps), flops=flops, seconds=seconds, cached=cached)
 
 
 def _attach(examples: Sequence[Example], logps: Tensor) -> list[Example]:
@@ -88,22 +105,27 @@ def _compute(
     return torch.cat([found[i] for i in range(len(examples))])
 
 
-def _write(file: FilePath, logps: Tensor) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
+def _write(file: FilePath, logps: Tensor, seconds: float) -> None:
     partial = file.with_name(f".{file.name}.{os.getpid()}")
     try:
-        save_file({"logps": logps}, partial)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        save_file({"logps": logps}, partial, metadata={"seconds": repr(seconds)})
         partial.rename(file)
-    finally:
+    except (OSError, SafetensorError) as error:
         partial.unlink(missing_ok=True)
+        raise UnfinishedError(
+            f"the reference's log-probabilities could not be written to {file} ({error}); make room and run "
+            "the same command again."
+        ) from error
 
 
-def _read(file: FilePath, examples: Sequence[Example]) -> Tensor:
+def _read(file: FilePath, examples: Sequence[Example]) -> tuple[Tensor, float]:
     try:
         with safe_open(file, framework="pt") as stream:
             logps: Tensor = stream.get_tensor("logps").clone()
-    except (OSError, SafetensorError) as error:
+            seconds = float(stream.metadata()["seconds"])
+    except (OSError, SafetensorError, KeyError) as error:
         raise InputError(f"the reference cache {file} is damaged ({error}); remove the file.") from error
     if len(logps) != sum(example.answer_tokens for example in examples):
         raise InputError(f"the reference cache {file} does not fit its data; remove the file.")
-    return logps
+    return logps, seconds

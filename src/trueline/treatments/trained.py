@@ -5,7 +5,6 @@ complete one (its manifest is written last) is used again; a half-done one goes 
 """
 
 import shutil
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -137,6 +136,8 @@ def train_copy(
     build: Callable[[], Any],
 ) -> tuple[Path, dict[str, Any]]:
     """Train the model that ``build`` gives; return its folder and manifest, of a complete one as they are."""
+    from accelerate import Accelerator
+
     from trueline.training.adapters import with_adapters
     from trueline.training.batches import SeededBatches, examples_digest
     from trueline.training.folders import make_folder, read_manifest, save_model, write_manifest
@@ -155,10 +156,11 @@ def train_copy(
     if complete is not None:
         return folder / MODEL, complete
     make_folder(folder)
-    started = time.perf_counter()
-    model, examples, reference_flops = build(), list(prepared.examples), 0.0
+    cpu = str(base.source.describe()["device"]) == "cpu"
+    model, examples = build().to(Accelerator(cpu=cpu).device), list(prepared.examples)
+    flops = seconds = 0.0
     if objective.reference:
-        examples, reference_flops = add_reference(
+        reference = add_reference(
             model,
             examples,
             weights=base.fingerprint(),
@@ -166,7 +168,7 @@ def train_copy(
             cache=resources.workdir / REFERENCES,
             progress=resources.progress,
         )
-    before = time.perf_counter() - started
+        examples, flops, seconds = reference.examples, reference.flops, reference.seconds
     model = with_adapters(model, config.lora, config.seed)
     batches = SeededBatches(
         kind=objective.batch,
@@ -184,7 +186,7 @@ def train_copy(
         base=base.fingerprint(),
         checkpoint_folder=folder / CHECKPOINTS,
         progress=resources.progress,
-        cpu=str(base.source.describe()["device"]) == "cpu",
+        cpu=cpu,
     )
     save_model(folder / MODEL, model, base.tokenizer)
     manifest = {
@@ -201,8 +203,8 @@ def train_copy(
         "training": {
             "steps": len(run.history),
             "tokens": run.costs["tokens"],
-            "flops": run.costs["flops"] + reference_flops,
-            "seconds": run.costs["seconds"] + before,
+            "flops": run.costs["flops"] + flops,
+            "seconds": run.costs["seconds"] + seconds,
         },
         "history": list(run.history),
     }
