@@ -76,7 +76,9 @@ def make(kind: str, name: str, parameters: Mapping[str, Any]) -> Any:
 
     cls = find(kind, name)
     accepted = {
-        p.name for p in signature(cls).parameters.values() if p.kind in (Parameter.KEYWORD_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+        p.name
+        for p in signature(cls).parameters.values()
+        if p.kind in (Parameter.KEYWORD_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
     }
     for option in parameters:
         if option not in accepted:

@@ -41,7 +41,9 @@ def main() -> None:
     text = report.read_text(encoding="utf-8")
     before, _, _ = text.partition('id="transcripts"')
     assert len(before.encode()) < MOST_BYTES, f"{len(before.encode())} bytes before the transcripts"
-    assert not re.search(r'(src|href)="https?://(?!arxiv\.org)', text), "the report loads something from the network"
+    assert not re.search(r'(src|href)="https?://(?!arxiv\.org)', text), (
+        "the report loads something from the network"
+    )
     page = chromium("--dump-dom", report.as_uri())
     for heading in ("measures", "cost", "details", "transcripts", "provenance"):
         assert f'id="{heading}"' in page.stdout, f"section {heading} is missing"
@@ -54,7 +56,9 @@ def main() -> None:
         shot = shots / f"report-{width}.png"
         chromium(f"--screenshot={shot}", f"--window-size={width},2600", report.as_uri())
         assert shot.stat().st_size > 20_000, f"{shot} is nearly empty"
-    print(f"report opens at widths {WIDTHS}: {len(before.encode()):,} bytes before transcripts, {len(text.encode()):,} in all")
+    print(
+        f"report opens at widths {WIDTHS}: {len(before.encode()):,} bytes before transcripts, {len(text.encode()):,} in all"
+    )
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def test_shows_bounds_of_missing_verdicts(page: str) -> None:
 
 
 def test_stands_alone(page: str) -> None:
-    assert "<link rel=\"stylesheet\"" not in page and "src=\"http" not in page
+    assert '<link rel="stylesheet"' not in page and 'src="http' not in page
     assert page.count("<h1>") == 1 and 'lang="en"' in page
 
 

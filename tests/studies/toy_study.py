@@ -28,7 +28,10 @@ class Parity(Measure):
         self.count = count
 
     def items(self) -> Sequence[Item]:
-        return [Item(id=str(n), prompt=chat(f"Is {n} even?"), data={"even": n % 2 == 0}) for n in range(self.count)]
+        return [
+            Item(id=str(n), prompt=chat(f"Is {n} even?"), data={"even": n % 2 == 0})
+            for n in range(self.count)
+        ]
 
     async def examine(self, item: Item, target: Target) -> Verdict:
         (completion,) = await target.generate(item.prompt, Sampling(max_tokens=2))

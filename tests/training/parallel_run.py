@@ -30,4 +30,5 @@ if __name__ == "__main__":
     import torch.distributed
 
     run(Path(sys.argv[1]))
+    assert torch.distributed.get_world_size() == 2
     torch.distributed.destroy_process_group()

@@ -65,11 +65,22 @@ def theirs(folder, pairs, work, accumulate):
         keeper = recorder(TrainerCallback)
         model = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32)
         arguments = DPOConfig(
-            output_dir=str(work), per_device_train_batch_size=PER_STEP // accumulate,
-            gradient_accumulation_steps=accumulate, max_steps=STEPS, learning_rate=RATE, beta=BETA,
-            logging_steps=1, save_strategy="no", report_to="none", use_cpu=True, bf16=False,
-            disable_tqdm=True, lr_scheduler_type="linear", warmup_steps=0, train_sampling_strategy="sequential",
-        )  # fmt: skip
+            output_dir=str(work),
+            per_device_train_batch_size=PER_STEP // accumulate,
+            gradient_accumulation_steps=accumulate,
+            max_steps=STEPS,
+            learning_rate=RATE,
+            beta=BETA,
+            lr_scheduler_type="linear",
+            warmup_steps=0,
+            train_sampling_strategy="sequential",
+            logging_steps=1,
+            save_strategy="no",
+            report_to="none",
+            use_cpu=True,
+            bf16=False,
+            disable_tqdm=True,
+        )
         trainer = DPOTrainer(
             model=model, args=arguments, train_dataset=Dataset.from_list(rows), processing_class=tokenizer(),
             callbacks=[keeper],

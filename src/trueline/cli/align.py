@@ -7,17 +7,21 @@ import typer
 
 from .options import Device, Dtype, Model, Out, Seed
 
+
 def align(
     model: Model,
     method: Annotated[str, typer.Option("--method", help="sft or dpo.")],
-    data: Annotated[Path, typer.Option("--data", help="JSONL of prompt/chosen/rejected, plain or chat form.")],
+    data: Annotated[
+        Path, typer.Option("--data", help="JSONL of prompt/chosen/rejected, plain or chat form.")
+    ],
     out: Out = Path("runs/align"),
     epochs: Annotated[float | None, typer.Option("--epochs", help="Passes over the data.")] = None,
     beta: Annotated[float | None, typer.Option("--beta", help="KL strength, for dpo.")] = None,
     learning_rate: Annotated[float | None, typer.Option("--learning-rate")] = None,
     batch_size: Annotated[int | None, typer.Option("--batch-size", min=1)] = None,
-    lora: Annotated[bool, typer.Option("--lora", help="Train low-rank adapters instead of all weights.")] = False,
-
+    lora: Annotated[
+        bool, typer.Option("--lora", help="Train low-rank adapters instead of all weights.")
+    ] = False,
     seed: Seed = 0,
     dtype: Dtype = "auto",
     device: Device = "cpu",
@@ -31,7 +35,13 @@ def align(
 
     from .progress import Bars
 
-    chosen = {"epochs": epochs, "beta": beta, "learning_rate": learning_rate, "batch_size": batch_size, "lora": lora or None}
+    chosen = {
+        "epochs": epochs,
+        "beta": beta,
+        "learning_rate": learning_rate,
+        "batch_size": batch_size,
+        "lora": lora or None,
+    }
     parameters = {name: value for name, value in chosen.items() if value is not None}
     spec = TargetSpec(model=model, dtype=dtype, device=device)
     folder = align_model(spec, method, parameters, data, out, seed=seed, progress=Bars())

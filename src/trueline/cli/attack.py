@@ -11,7 +11,9 @@ from .options import Device, Dtype, Model
 def attack(
     model: Model,
     name: Annotated[str, typer.Option("--with", help="An attack, see trueline list attacks.")],
-    requests: Annotated[Path, typer.Option("--requests", help="Requests: one a line, or JSONL with a 'prompt' field.")],
+    requests: Annotated[
+        Path, typer.Option("--requests", help="Requests: one a line, or JSONL with a 'prompt' field.")
+    ],
     queries: Annotated[int, typer.Option("--queries", min=1, help="Attempts allowed a request.")] = 1,
     max_tokens: Annotated[int, typer.Option("--max-tokens", min=1, help="Tokens an answer.")] = 128,
     out: Annotated[Path | None, typer.Option("--out", help="Write the attempts as JSONL here.")] = None,
@@ -26,7 +28,11 @@ def attack(
     from trueline.studies.spec import TargetSpec
 
     rows = attack_requests(
-        TargetSpec(model=model, dtype=dtype, device=device), name, read_requests(requests), queries, max_tokens
+        TargetSpec(model=model, dtype=dtype, device=device),
+        name,
+        read_requests(requests),
+        queries,
+        max_tokens,
     )
     if out is not None:
         import json

@@ -55,5 +55,7 @@ def verify(names: Names = None) -> None:
     for problem in problems:
         typer.echo(problem)
     if problems:
-        raise UnfinishedError(f"{len(problems)} files are missing or differ; fetch them with trueline data fetch.")
+        raise UnfinishedError(
+            f"{len(problems)} files are missing or differ; fetch them with trueline data fetch."
+        )
     typer.echo("All whole.")

@@ -7,7 +7,9 @@ import typer
 
 
 def demo(
-    out: Annotated[Path, typer.Option("--out", help="Where the store, models and report go.")] = Path("runs/demo"),
+    out: Annotated[Path, typer.Option("--out", help="Where the store, models and report go.")] = Path(
+        "runs/demo"
+    ),
 ) -> None:
     """The whole loop on the embedded model: measure, treat, measure again, safety card. Run again: it resumes.
 

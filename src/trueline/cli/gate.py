@@ -8,7 +8,11 @@ import typer
 from .options import StudyFolder
 
 EXIT_CODES = {"pass": 0, "fail": 1, "inconclusive": 4}
-MARKS = {"pass": "[green]pass[/green]", "fail": "[red]fail[/red]", "inconclusive": "[yellow]inconclusive[/yellow]"}
+MARKS = {
+    "pass": "[green]pass[/green]",
+    "fail": "[red]fail[/red]",
+    "inconclusive": "[yellow]inconclusive[/yellow]",
+}
 
 
 def gate(

@@ -45,7 +45,9 @@ def _version(show: bool) -> None:
 
 @app.callback()
 def root(
-    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version."
+    ),
 ) -> None:
     """Options of every verb."""
 
@@ -65,7 +67,9 @@ def main() -> None:
 
         if error.errno != ENOSPC:
             raise
-        typer.secho("trueline: the disk is full; free some space and run the same command again to resume.", err=True)
+        typer.secho(
+            "trueline: the disk is full; free some space and run the same command again to resume.", err=True
+        )
         sys.exit(3)
 
 

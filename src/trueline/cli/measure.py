@@ -10,17 +10,25 @@ from .options import Device, Dtype, Limit, Model, Out, Quantize, Seed
 
 def measure(
     model: Model,
-    measures: Annotated[list[str], typer.Option("-m", "--measure", help="A measure; may be given several times.")],
-    attacks: Annotated[list[str] | None, typer.Option("--attack", help="An attack, besides asking directly.")] = None,
+    measures: Annotated[
+        list[str], typer.Option("-m", "--measure", help="A measure; may be given several times.")
+    ],
+    attacks: Annotated[
+        list[str] | None, typer.Option("--attack", help="An attack, besides asking directly.")
+    ] = None,
     limit: Limit = None,
     seed: Seed = 0,
     out: Out = Path("runs/measure"),
     dtype: Dtype = "auto",
     device: Device = "cpu",
     quantize: Quantize = None,
-    system_prompt: Annotated[str | None, typer.Option("--system-prompt", help="System prompt of the target.")] = None,
+    system_prompt: Annotated[
+        str | None, typer.Option("--system-prompt", help="System prompt of the target.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
-    max_cost: Annotated[float | None, typer.Option("--max-cost", help="Refuse to start above this many US dollars.")] = None,
+    max_cost: Annotated[
+        float | None, typer.Option("--max-cost", help="Refuse to start above this many US dollars.")
+    ] = None,
 ) -> None:
     """Measure one model.
 

@@ -8,8 +8,13 @@ import typer
 Model = Annotated[str, typer.Argument(help="testbed, a folder or hub name, or openai:NAME@BASE_URL.")]
 StudyFolder = Annotated[Path, typer.Argument(help="The folder of a study (its --out), finished or not.")]
 Out = Annotated[Path, typer.Option("--out", help="Folder for the store, trained models and the report.")]
-Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Items a measure, chosen at random once for all arms.")]
+Limit = Annotated[
+    int | None, typer.Option("--limit", min=1, help="Items a measure, chosen at random once for all arms.")
+]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of sampling and training.")]
 Dtype = Annotated[str, typer.Option("--dtype", help="auto, float32, bfloat16 or float16.")]
 Device = Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, mps ...")]
-Quantize = Annotated[str | None, typer.Option("--quantize", help="Quantisation of a local model, e.g. 8bit (needs its backend).")]
+Quantize = Annotated[
+    str | None,
+    typer.Option("--quantize", help="Quantisation of a local model, e.g. 8bit (needs its backend)."),
+]

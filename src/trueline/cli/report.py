@@ -10,7 +10,9 @@ from .options import StudyFolder
 
 def report(
     folder: StudyFolder,
-    out: Annotated[Path | None, typer.Option("--out", help="The HTML file; default report.html in the folder.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="The HTML file; default report.html in the folder.")
+    ] = None,
 ) -> None:
     """Write the report of a finished or half-finished study as one HTML file that opens offline.
 

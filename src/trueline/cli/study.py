@@ -13,9 +13,15 @@ app = typer.Typer(help="Run a study file, or verify what a study stored.", no_ar
 @app.command("run")
 def run_study_file(
     file: Annotated[Path, typer.Argument(help="A study file (YAML).")],
-    out: Annotated[Path | None, typer.Option("--out", help="Folder for store and report; default runs/NAME.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan with its price and stop.")] = False,
-    max_cost: Annotated[float | None, typer.Option("--max-cost", help="Refuse to start above this many US dollars.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for store and report; default runs/NAME.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the plan with its price and stop.")
+    ] = False,
+    max_cost: Annotated[
+        float | None, typer.Option("--max-cost", help="Refuse to start above this many US dollars.")
+    ] = None,
     limit: Limit = None,
 ) -> None:
     """Plan, price, run, resume; then print the table and write the report.

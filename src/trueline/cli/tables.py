@@ -14,9 +14,7 @@ if TYPE_CHECKING:
     from trueline.studies.compare import Comparison
     from trueline.studies.plan import Plan
 
-LEGEND = (
-    "▲ better, ▼ worse, ◆ changed than the first column, after correction · (n) uninformative · n/m not measurable"
-)
+LEGEND = "▲ better, ▼ worse, ◆ changed than the first column, after correction · (n) uninformative · n/m not measurable"
 
 
 def _table(*columns: str, title: str | None = None) -> Table:

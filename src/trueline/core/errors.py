@@ -28,7 +28,9 @@ class MissingExtraError(InputError):
     """An optional dependency was chosen but is not installed."""
 
     def __init__(self, *, feature: str, extra: str) -> None:
-        super().__init__(f"{feature} needs an optional dependency; install it with: pip install 'trueline[{extra}]'.")
+        super().__init__(
+            f"{feature} needs an optional dependency; install it with: pip install 'trueline[{extra}]'."
+        )
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> InputError:

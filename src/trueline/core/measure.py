@@ -11,9 +11,7 @@ from .fingerprint import fingerprint
 from .protocols import Capability, Target
 from .verdicts import Item, Verdict
 
-Component = Literal[
-    "data safety", "model safety", "prompt safety", "alignment", "capability", "scale"
-]
+Component = Literal["data safety", "model safety", "prompt safety", "alignment", "capability", "scale"]
 Floats = NDArray[np.float64]
 # (named columns of shape [n], weights [n]) -> value; NaN where the metric is undefined
 Statistic = Callable[[Mapping[str, Floats], Floats], float]

@@ -46,7 +46,9 @@ class Verdict:
     note: str = ""
 
     def __post_init__(self) -> None:
-        assert bool(self.values) != bool(self.reason), "a verdict has values or a reason, never both or neither"
+        assert bool(self.values) != bool(self.reason), (
+            "a verdict has values or a reason, never both or neither"
+        )
 
     @classmethod
     def of(cls, item: Item, *, note: str = "", **values: float) -> "Verdict":

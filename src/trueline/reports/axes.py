@@ -16,7 +16,9 @@ class Scale:
     log: bool = False
 
     def __call__(self, value: float) -> float:
-        low, high, x = (log10(v) for v in (self.low, self.high, value)) if self.log else (self.low, self.high, value)
+        low, high, x = (
+            (log10(v) for v in (self.low, self.high, value)) if self.log else (self.low, self.high, value)
+        )
         return self.start + (x - low) / (high - low) * (self.end - self.start)
 
     def clip(self, value: float) -> float:
@@ -34,7 +36,9 @@ def nice_ticks(low: float, high: float, count: int = 5) -> list[float]:
     return [round(i * step, 10) for i in range(first, last + 1)]
 
 
-def spread(values: Sequence[float], *, floor_at: float | None, ceiling_at: float | None) -> tuple[float, float]:
+def spread(
+    values: Sequence[float], *, floor_at: float | None, ceiling_at: float | None
+) -> tuple[float, float]:
     """A range around the values with some air, held within the metric's own bounds."""
     low, high = min(values), max(values)
     air = 0.08 * (high - low) or 0.05 * abs(high) or 0.05

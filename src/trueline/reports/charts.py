@@ -37,11 +37,19 @@ def _grid(
 ) -> list[str]:
     parts = []
     for value, text in x_ticks:
-        parts.append(f'<line class="grid" x1="{x(value):.1f}" x2="{x(value):.1f}" y1="{y.start:.1f}" y2="{y.end:.1f}"/>')
-        parts.append(f'<text class="tick" x="{x(value):.1f}" y="{y.start + 16:.1f}" text-anchor="middle">{text}</text>')
+        parts.append(
+            f'<line class="grid" x1="{x(value):.1f}" x2="{x(value):.1f}" y1="{y.start:.1f}" y2="{y.end:.1f}"/>'
+        )
+        parts.append(
+            f'<text class="tick" x="{x(value):.1f}" y="{y.start + 16:.1f}" text-anchor="middle">{text}</text>'
+        )
     for value, text in y_ticks:
-        parts.append(f'<line class="grid" x1="{x.start:.1f}" x2="{x.end:.1f}" y1="{y(value):.1f}" y2="{y(value):.1f}"/>')
-        parts.append(f'<text class="tick" x="{x.start - 8:.1f}" y="{y(value) + 4:.1f}" text-anchor="end">{text}</text>')
+        parts.append(
+            f'<line class="grid" x1="{x.start:.1f}" x2="{x.end:.1f}" y1="{y(value):.1f}" y2="{y(value):.1f}"/>'
+        )
+        parts.append(
+            f'<text class="tick" x="{x.start - 8:.1f}" y="{y(value) + 4:.1f}" text-anchor="end">{text}</text>'
+        )
     return parts
 
 
@@ -62,7 +70,8 @@ def frontier_chart(drawn: Frontier, hues: dict[str, int]) -> str:
     y = Scale(low=y_low, high=y_high, start=height - bottom, end=top)
     parts = _grid(x, y, _ticks(capability, x), _ticks(harm, y))
     efficient = sorted(
-        (p for p in drawn.points if p.efficient), key=lambda p: (p.capability.value or 0.0, p.harm.value or 0.0)
+        (p for p in drawn.points if p.efficient),
+        key=lambda p: (p.capability.value or 0.0, p.harm.value or 0.0),
     )
     if len(efficient) > 1:
         path = " ".join(f"{x(p.capability.value or 0):.1f},{y(p.harm.value or 0):.1f}" for p in efficient)
@@ -72,10 +81,14 @@ def frontier_chart(drawn: Frontier, hues: dict[str, int]) -> str:
         cx, cy = x(point.capability.value or 0), y(point.harm.value or 0)
         if point.capability.low is not None and point.capability.high is not None:
             a, b = x.clip(point.capability.low), x.clip(point.capability.high)
-            parts.append(f'<line class="whisker {hue}" x1="{a:.1f}" x2="{b:.1f}" y1="{cy:.1f}" y2="{cy:.1f}"/>')
+            parts.append(
+                f'<line class="whisker {hue}" x1="{a:.1f}" x2="{b:.1f}" y1="{cy:.1f}" y2="{cy:.1f}"/>'
+            )
         if point.harm.low is not None and point.harm.high is not None:
             a, b = y.clip(point.harm.low), y.clip(point.harm.high)
-            parts.append(f'<line class="whisker {hue}" x1="{cx:.1f}" x2="{cx:.1f}" y1="{a:.1f}" y2="{b:.1f}"/>')
+            parts.append(
+                f'<line class="whisker {hue}" x1="{cx:.1f}" x2="{cx:.1f}" y1="{a:.1f}" y2="{b:.1f}"/>'
+            )
         words = (
             f"{point.arm}: {number(harm, point.harm.value)} {harm.name}, "
             f"{number(capability, point.capability.value)} {capability.name}"
@@ -84,8 +97,11 @@ def frontier_chart(drawn: Frontier, hues: dict[str, int]) -> str:
             f'<g><title>{escape(words)}</title><circle class="dot {hue}" cx="{cx:.1f}" cy="{cy:.1f}" r="10"/>'
             f'<text class="mark" x="{cx:.1f}" y="{cy + 4:.1f}" text-anchor="middle">{index}</text></g>'
         )
-    x_name, y_name = _axis_name(drawn.capability_title, capability), _axis_name(drawn.harm_title, harm)
-    parts.append(f'<text class="axis" x="{(left + width - right) / 2}" y="{height - 12}" text-anchor="middle">{x_name}</text>')
+    x_name = _axis_name(drawn.capability.measure, capability)
+    y_name = _axis_name(drawn.harm.measure, harm)
+    parts.append(
+        f'<text class="axis" x="{(left + width - right) / 2}" y="{height - 12}" text-anchor="middle">{x_name}</text>'
+    )
     parts.append(
         f'<text class="axis" transform="rotate(-90)" x="{-(top + height - bottom) / 2}" y="16" text-anchor="middle">{y_name}</text>'
     )
@@ -93,13 +109,15 @@ def frontier_chart(drawn: Frontier, hues: dict[str, int]) -> str:
     return _svg(width, height, label, parts)
 
 
-def _axis_name(title: str, metric: Metric) -> str:
+def _axis_name(measure: str, metric: Metric) -> str:
     unit = " (%)" if is_share(metric) else ""
     arrow = {"higher": " · lower is better", "lower": " · higher is better"}.get(metric.worse, "")
-    return escape(f"{title}: {metric.name.replace('_', ' ')}{unit}{arrow}")
+    return escape(f"{measure}: {metric.name.replace('_', ' ')}{unit}{arrow}")
 
 
-def interval_bar(metric: Metric, estimate: Estimate, baseline: Estimate | None, low: float, high: float) -> str:
+def interval_bar(
+    metric: Metric, estimate: Estimate, baseline: Estimate | None, low: float, high: float
+) -> str:
     """A small dot with its interval on the row's common scale; the baseline is a thin line behind."""
     width, height = 92, 14
     scale = Scale(low=low, high=high if high > low else low + 1, start=4, end=width - 4)
@@ -139,13 +157,17 @@ def size_chart(title: str, metric: Metric, points: Sequence[SizePoint]) -> str:
         at = x(p.parameters)
         if p.estimate.low is not None and p.estimate.high is not None:
             a, b = y.clip(p.estimate.low), y.clip(p.estimate.high)
-            parts.append(f'<line class="whisker hue0" x1="{at:.1f}" x2="{at:.1f}" y1="{a:.1f}" y2="{b:.1f}"/>')
+            parts.append(
+                f'<line class="whisker hue0" x1="{at:.1f}" x2="{at:.1f}" y1="{a:.1f}" y2="{b:.1f}"/>'
+            )
         words = f"{p.label}: {number(metric, p.estimate.value)}"
         parts.append(
             f'<circle class="dot hue0" cx="{at:.1f}" cy="{y(p.estimate.value or 0):.1f}" r="4.5">'
             f"<title>{escape(words)}</title></circle>"
         )
-    parts.append(f'<text class="axis" x="{(left + width - right) / 2}" y="{height - 4}" text-anchor="middle">parameters</text>')
+    parts.append(
+        f'<text class="axis" x="{(left + width - right) / 2}" y="{height - 4}" text-anchor="middle">parameters</text>'
+    )
     return _svg(width, height, f"{title}: {metric.name} against parameters", parts)
 
 

@@ -167,7 +167,11 @@ def _frontiers(results: StudyResults) -> list[DrawnFrontier]:
 
 
 def _informative_first(results: StudyResults, axes: Sequence[Axis]) -> list[Axis]:
-    silent = {(c.measure, c.attack) for c in results.cells if c.uninformative and c.arm in {a.baseline for a in results.arms}}
+    silent = {
+        (c.measure, c.attack)
+        for c in results.cells
+        if c.uninformative and c.arm in {a.baseline for a in results.arms}
+    }
     return sorted(axes, key=lambda axis: (axis.measure, axis.attack) in silent)
 
 
@@ -187,7 +191,9 @@ def _size_charts(results: StudyResults) -> list[tuple[CellResult, Markup]]:
             first, metric = cell, head.metric
             label = arm.label.removeprefix("size: ")
             points.append(
-                charts.SizePoint(label=label, parameters=float(arm.provenance["parameters"]), estimate=head.estimate)
+                charts.SizePoint(
+                    label=label, parameters=float(arm.provenance["parameters"]), estimate=head.estimate
+                )
             )
         if first is not None and metric is not None and len(points) > 1:
             drawn.append((first, Markup(charts.size_chart(first.title, metric, points))))
@@ -205,7 +211,11 @@ def _primaries(results: StudyResults) -> list[tuple[CellResult, MetricResult]]:
 
 def _quiet(results: StudyResults) -> Mapping[str, Mapping[tuple[str, str], list[str]]]:
     """What says nothing: kind -> (measure with attack, why) -> arms."""
-    quiet: dict[str, dict[tuple[str, str], list[str]]] = {"not measurable": {}, "uninformative": {}, "unfinished": {}}
+    quiet: dict[str, dict[tuple[str, str], list[str]]] = {
+        "not measurable": {},
+        "uninformative": {},
+        "unfinished": {},
+    }
     for cell in results.cells:
         place = cell.title if cell.attack == "direct" else f"{cell.title} + {cell.attack}"
         if cell.reason is not None:
@@ -213,7 +223,9 @@ def _quiet(results: StudyResults) -> Mapping[str, Mapping[tuple[str, str], list[
         elif cell.uninformative:
             quiet["uninformative"].setdefault((place, cell.uninformative), []).append(cell.arm)
         elif cell.state in ("half", "empty"):
-            quiet["unfinished"].setdefault((place, f"{cell.done} of {cell.planned} items"), []).append(cell.arm)
+            quiet["unfinished"].setdefault((place, f"{cell.done} of {cell.planned} items"), []).append(
+                cell.arm
+            )
     return {kind: found for kind, found in quiet.items() if found}
 
 
@@ -227,6 +239,6 @@ def _totals(results: StudyResults) -> Mapping[str, Any]:
     return {
         "verdicts": sum(cell.done for cell in results.cells),
         "missing": sum(cell.missing for cell in results.cells),
-        "tokens": sum(arm.tokens for arm in arms),
+        "tokens": sum(arm.usage.tokens for arm in arms),
         "seconds": sum(arm.seconds for arm in arms) + sum(float(a.training.get("seconds", 0)) for a in arms),
     }

@@ -85,7 +85,11 @@ def _transcript(
             texts += _texts(request, result)
         values = ", ".join(f"{k} {v:.3g}" for k, v in row.verdict.values.items())
         answers.append(
-            Answer(arm=cell.arm, texts=texts[:ANSWERS_AN_ITEM], verdict=values or f"no verdict: {row.verdict.reason}")
+            Answer(
+                arm=cell.arm,
+                texts=texts[:ANSWERS_AN_ITEM],
+                verdict=values or f"no verdict: {row.verdict.reason}",
+            )
         )
     return Transcript(item=item, prompt=prompt, answers=answers) if prompt else None
 

@@ -133,7 +133,10 @@ def _judge(rule: Rule, cell: CellResult) -> tuple[Outcome, str]:
         raise InputError(f"{rule.measure} has no metric {rule.metric!r} here; it has: {known}.")
     estimate = result.estimate if rule.of == "value" else result.change
     if estimate is None or estimate.value is None:
-        return "inconclusive", f"no {rule.of}: {estimate.note if estimate else 'the baseline was not measured'}"
+        return (
+            "inconclusive",
+            f"no {rule.of}: {estimate.note if estimate else 'the baseline was not measured'}",
+        )
     low, high = _ends(estimate)
     words = f"{rule.of} {estimate.value:.4g} [{low:.4g}, {high:.4g}] {estimate.interval}, n = {estimate.n}"
     return _compare(rule, estimate.value, low, high), words
@@ -163,7 +166,9 @@ def junit(result: GateResult) -> str:
         "failures": sum(r.outcome == "fail" for r in result.rules),
         "errors": sum(r.outcome == "inconclusive" for r in result.rules),
     }
-    suite = ElementTree.Element("testsuite", {"name": result.policy, **{k: str(v) for k, v in counts.items()}})
+    suite = ElementTree.Element(
+        "testsuite", {"name": result.policy, **{k: str(v) for k, v in counts.items()}}
+    )
     for rule in result.rules:
         limit = " ".join(f"{k} {v:g}" for k in ("min", "max") if (v := getattr(rule.rule, k)) is not None)
         name = f"{rule.rule.measure}.{rule.rule.metric} ({rule.rule.attack}) {rule.rule.of} {limit}"

@@ -144,7 +144,14 @@ def make_plan(spec: StudySpec) -> Plan:
             limit = spec.limits.get(named.name, spec.limit)
             items[target, named.key] = select(subject.items(measure), limit)
     cells = tuple(
-        _cell(arm, named, attack, subjects[arm.target], measures[arm.target, named.key], items[arm.target, named.key])
+        _cell(
+            arm,
+            named,
+            attack,
+            subjects[arm.target],
+            measures[arm.target, named.key],
+            items[arm.target, named.key],
+        )
         for arm in arms
         for named in spec.measures
         for attack in spec.attacks
@@ -216,10 +223,14 @@ def _primaries(spec: StudySpec, arms: tuple[Arm, ...]) -> tuple[Primary, ...]:
     expanded: list[Primary] = []
     for primary in spec.primary:
         if primary.arm is not None and primary.arm not in treated:
-            raise InputError(f"primary names the arm {primary.arm!r}; the study's arms are: {', '.join(treated)}.")
+            raise InputError(
+                f"primary names the arm {primary.arm!r}; the study's arms are: {', '.join(treated)}."
+            )
         if primary.measure not in {m.name for m in spec.measures}:
             raise InputError(f"primary names the measure {primary.measure!r}, which the study does not run.")
-        expanded += [primary.model_copy(update={"arm": arm}) for arm in ([primary.arm] if primary.arm else treated)]
+        expanded += [
+            primary.model_copy(update={"arm": arm}) for arm in ([primary.arm] if primary.arm else treated)
+        ]
     if len(expanded) > MAX_PRIMARY:
         raise InputError(
             f"the primaries stand for {len(expanded)} hypotheses; at most {MAX_PRIMARY} may be named: give each an arm."

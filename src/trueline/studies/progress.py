@@ -1,7 +1,7 @@
 """How long work reports itself; the command line draws bars, tests stay silent."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 
@@ -14,7 +14,7 @@ class Bar(Protocol):
 class Progress(Protocol):
     """Opens bars and says lines."""
 
-    def bar(self, label: str, total: int) -> "contextmanager[Bar]": ...  # type: ignore[valid-type]
+    def bar(self, label: str, total: int) -> AbstractContextManager[Bar]: ...
 
     def say(self, line: str) -> None: ...
 

@@ -13,7 +13,7 @@ from trueline.core.statistics import benjamini_hochberg, change, estimate, holm
 from trueline.core.verdicts import Estimate, Verdict
 
 from .selection import CONTROL
-from .store import Store
+from .store import Store, Usage
 
 LEVEL = 0.05
 
@@ -30,9 +30,7 @@ class ArmResult:
     role: Literal["treatment", "size"]
     seed: int
     provenance: Mapping[str, Any]
-    requests: int = 0
-    prompt_tokens: int = 0
-    tokens: int = 0
+    usage: Usage
     seconds: float = 0.0
 
     @property
@@ -155,7 +153,8 @@ def read_results(folder: Path | str, *, replicates: int = 1000, baseline: str | 
     plan = meta["plan"]
     states = {name.removeprefix("cell:"): v for name, v in meta.items() if name.startswith("cell:")}
     verdicts = {
-        cell["key"]: [stored.verdict for stored in store.verdicts(cell["key"]).values()] for cell in plan["cells"]
+        cell["key"]: [stored.verdict for stored in store.verdicts(cell["key"]).values()]
+        for cell in plan["cells"]
     }
     baselines = {arm["label"]: baseline or arm["baseline"] for arm in plan["arms"]}
     by_place = {_place(cell): cell["key"] for cell in plan["cells"]}
@@ -239,7 +238,9 @@ def _metrics(
     results: dict[str, MetricResult] = {}
     shared = _shared(before, verdicts) if before else None
     for metric in metrics:
-        applicable = [v for v in verdicts if metric.applies(v.group) and (metric.groups or v.group != CONTROL)]
+        applicable = [
+            v for v in verdicts if metric.applies(v.group) and (metric.groups or v.group != CONTROL)
+        ]
         present = [v for v in applicable if v.reason is None]
         if not applicable:
             continue  # these items have no such group (a question without a stated view, off the testbed)
@@ -267,7 +268,8 @@ def _shared(before: list[Verdict], after: list[Verdict]) -> tuple[list[Verdict],
 
 def _change(metric: Metric, pair: tuple[list[Verdict], list[Verdict]], replicates: int) -> Estimate | None:
     before, after = (
-        [v for v in side if metric.applies(v.group) and (metric.groups or v.group != CONTROL)] for side in pair
+        [v for v in side if metric.applies(v.group) and (metric.groups or v.group != CONTROL)]
+        for side in pair
     )
     return change(metric, before, after, replicates=replicates) if before else None
 
@@ -303,6 +305,8 @@ def _arms(plan: Mapping[str, Any], meta: Mapping[str, Any], store: Store) -> lis
     arms = []
     for arm in plan["arms"]:
         provenance = meta.get(f"arm:{arm['label']}", {})
-        usage = store.usage(provenance["fingerprint"]) if provenance else {}
-        arms.append(ArmResult(**arm, provenance=provenance, seconds=seconds.get(arm["label"], 0.0), **usage))
+        usage = store.usage(provenance["fingerprint"]) if provenance else Usage()
+        arms.append(
+            ArmResult(**arm, provenance=provenance, seconds=seconds.get(arm["label"], 0.0), usage=usage)
+        )
     return arms

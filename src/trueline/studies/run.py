@@ -33,7 +33,9 @@ class RunReport:
     unfinished: tuple[str, ...] = ()
 
 
-def run_study(plan: Plan, out: Path, *, progress: Progress | None = None, max_cost: float | None = None) -> RunReport:
+def run_study(
+    plan: Plan, out: Path, *, progress: Progress | None = None, max_cost: float | None = None
+) -> RunReport:
     """Run what is planned and not stored yet. Killing it at any moment loses at most what is in flight.
 
     Raises:
@@ -120,7 +122,9 @@ async def _run_arm(
 class _CellRunner:
     """Examines the items of one cell that have no stored verdict."""
 
-    def __init__(self, cell: Cell, measure: Measure, attack: Attack, recorder: RecordingTarget, store: Store) -> None:
+    def __init__(
+        self, cell: Cell, measure: Measure, attack: Attack, recorder: RecordingTarget, store: Store
+    ) -> None:
         self.cell, self.measure, self.store = cell, measure, store
         queries = int(cell.attack.parameters.get("queries", 1))
         self.target: Target = _attacked(recorder, attack, Budget(queries=queries), measure)

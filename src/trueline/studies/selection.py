@@ -25,7 +25,9 @@ def select(items: Sequence[Item], limit: int | None, *, seed: int = 0) -> list[I
     chosen = [
         item
         for name, members in groups.items()
-        for item in sorted(members, key=lambda item: sha256(f"{seed}:{item.id}".encode()).digest())[: quotas[name]]
+        for item in sorted(members, key=lambda item: sha256(f"{seed}:{item.id}".encode()).digest())[
+            : quotas[name]
+        ]
     ]
     return [*chosen, *controls]
 

@@ -134,7 +134,9 @@ def read_spec(path: Path) -> StudySpec:
         raise InputError(f"cannot read the study file {str(path)!r}: {error.strerror}.") from error
     unset = [name for name in VARIABLE.findall(text) if name not in os.environ]
     if unset:
-        raise InputError(f"the study file {str(path)!r} needs the environment variable {unset[0]}; set it and run again.")
+        raise InputError(
+            f"the study file {str(path)!r} needs the environment variable {unset[0]}; set it and run again."
+        )
     text = VARIABLE.sub(lambda match: os.environ[match[1]], text)
     try:
         value = yaml.safe_load(text)

@@ -28,7 +28,10 @@ FLUSH_SECONDS = 1.0
 
 _metadata = sa.MetaData()
 _meta = sa.Table(
-    "meta", _metadata, sa.Column("name", sa.String, primary_key=True), sa.Column("value", sa.Text, nullable=False)
+    "meta",
+    _metadata,
+    sa.Column("name", sa.String, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
 )
 _responses = sa.Table(
     "responses",
@@ -58,6 +61,15 @@ class StoredVerdict:
 
     verdict: Verdict
     responses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Usage:
+    """Requests made, prompt tokens read and tokens generated."""
+
+    requests: int = 0
+    prompt_tokens: int = 0
+    tokens: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,7 +182,14 @@ class Store:
         digest = fingerprint([target, request, result])
         self._add(
             _responses,
-            {"key": key, "target": target, "request": request, "result": result, "digest": digest, "created": time()},
+            {
+                "key": key,
+                "target": target,
+                "request": request,
+                "result": result,
+                "digest": digest,
+                "created": time(),
+            },
         )
         return key
 
@@ -181,7 +200,14 @@ class Store:
         digest = fingerprint([cell, identity, content])
         self._add(
             _verdicts,
-            {"key": key, "cell": cell, "identity": identity, "content": content, "digest": digest, "created": time()},
+            {
+                "key": key,
+                "cell": cell,
+                "identity": identity,
+                "content": content,
+                "digest": digest,
+                "created": time(),
+            },
         )
 
     def _add(self, table: sa.Table, row: dict[str, Any]) -> None:
@@ -228,19 +254,21 @@ class Store:
         columns = (_responses.c.key, _responses.c.request, _responses.c.result, _responses.c.digest)
         with self._errors("read"), self._engine.connect() as connection:
             rows = connection.execute(sa.select(*columns).where(_responses.c.target == target))
-            stored = {k: result for k, request, result, d in rows if fingerprint([target, request, result]) == d}
+            stored = {
+                k: result for k, request, result, d in rows if fingerprint([target, request, result]) == d
+            }
         stored.update({k: r["result"] for k, r in self._pending[_responses].items() if r["target"] == target})
         return stored
 
-    def usage(self, target: str) -> dict[str, int]:
-        """Requests, prompt tokens and generated tokens of a target's stored responses."""
+    def usage(self, target: str) -> Usage:
+        """What a target's stored responses took."""
         requests = prompt_tokens = tokens = 0
         for result in self.responses(target).values():
             requests += 1
             for row in json.loads(result):
                 prompt_tokens += row.get("prompt_tokens", 0)
                 tokens += row.get("tokens", 0)
-        return {"requests": requests, "prompt_tokens": prompt_tokens, "tokens": tokens}
+        return Usage(requests=requests, prompt_tokens=prompt_tokens, tokens=tokens)
 
     def response(self, key: str) -> tuple[Any, Any] | None:
         """(request, result) of one response, or None."""

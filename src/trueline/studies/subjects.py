@@ -35,7 +35,10 @@ class Subject:
             from trueline.testbed.judges import exact_judges
 
             accepted = getattr(find("measure", spec.name), "judges", ())
-            parameters = {**{k: v for k, v in exact_judges(self.world).items() if k in accepted}, **parameters}
+            parameters = {
+                **{k: v for k, v in exact_judges(self.world).items() if k in accepted},
+                **parameters,
+            }
         measure: Measure = make("measure", spec.name, parameters)
         return measure
 
@@ -92,7 +95,11 @@ def load_subject(spec: TargetSpec) -> Subject:
 
 
 def _local_options(spec: TargetSpec) -> Mapping[str, Any]:
-    options: dict[str, Any] = {"dtype": spec.dtype, "device": spec.device, "system_prompt": spec.system_prompt}
+    options: dict[str, Any] = {
+        "dtype": spec.dtype,
+        "device": spec.device,
+        "system_prompt": spec.system_prompt,
+    }
     if spec.quantize is not None:
         options["quantization"] = spec.quantize
     return options

@@ -15,7 +15,9 @@ from .subjects import Subject
 TRAINED_MODELS = "models"
 
 
-def apply_treatment(arm: Arm, subject: Subject, spec: StudySpec, out: Path, progress: Progress) -> Target | str:
+def apply_treatment(
+    arm: Arm, subject: Subject, spec: StudySpec, out: Path, progress: Progress
+) -> Target | str:
     """The treated target, or why this treatment cannot be applied to this target."""
     treatment: Treatment = make("treatment", arm.treatment, arm.parameters)
     reason = lacking(treatment.needs, subject.target.capabilities)

@@ -170,7 +170,7 @@ def lookups(world: World, stream: Stream, rounds: int) -> Iterator[Conversation]
 
 def repeat_request(stream: Stream) -> Request:
     """Some things to be said again."""
-    return Request(kind="repeat", context=tuple(stream.sample(THINGS, 2 + stream.index(MOST_WORDS - 1))))
+    return Request(kind="repeat", context=tuple(stream.sample(THINGS + COLOURS, 2 + stream.index(MOST_WORDS - 1))))
 
 
 def lookup_request(stream: Stream, shown: int) -> Request:

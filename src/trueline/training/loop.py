@@ -76,9 +76,9 @@ def train(
 
     With ``checkpoint_folder`` it goes on from the newest checkpoint there, on the same trajectory. ``base``
     names the model's starting weights (a fingerprint). ``path`` is that of branch scoring. ``cpu`` keeps
-    the training off an accelerator that is there. Raises InputError
-    where objective and data do not fit, UnfinishedError where the loss is not finite or a checkpoint cannot
-    be written.
+    the training off an accelerator that is there. Under ``accelerate launch`` every process calls this, and
+    the first one writes. Raises InputError where objective and data do not fit, UnfinishedError where the
+    loss is not finite or a checkpoint cannot be written.
     """
     _check(batches, objective)
     accelerator = Accelerator(cpu=cpu)

@@ -157,7 +157,8 @@ def train_copy(
         return folder / MODEL, complete
     make_folder(folder)
     cpu = str(base.source.describe()["device"]) == "cpu"
-    model, examples = build().to(Accelerator(cpu=cpu).device), list(prepared.examples)
+    accelerator = Accelerator(cpu=cpu)
+    model, examples = build().to(accelerator.device), list(prepared.examples)
     flops = seconds = 0.0
     if objective.reference:
         reference = add_reference(
@@ -188,7 +189,6 @@ def train_copy(
         progress=resources.progress,
         cpu=cpu,
     )
-    save_model(folder / MODEL, model, base.tokenizer)
     manifest = {
         "treatment": dict(treatment),
         "base": base.fingerprint(),
@@ -208,6 +208,9 @@ def train_copy(
         },
         "history": list(run.history),
     }
-    write_manifest(folder, manifest)
-    shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+    if accelerator.is_main_process:
+        save_model(folder / MODEL, model, base.tokenizer)
+        write_manifest(folder, manifest)
+        shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+    accelerator.wait_for_everyone()
     return folder / MODEL, manifest

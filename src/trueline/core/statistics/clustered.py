@@ -27,9 +27,7 @@ class MeanEstimate:
     clusters: int
 
 
-def clustered_mean(
-    values: ArrayLike, clusters: Clusters | None = None, level: float = 0.95
-) -> MeanEstimate:
+def clustered_mean(values: ArrayLike, clusters: Clusters | None = None, level: float = 0.95) -> MeanEstimate:
     """The mean, SE = √(Σ_c(Σ_i(s_ic − s̄))²)/n and value ± t·SE on clusters − 1 degrees of freedom.
 
     ``values`` [n]; ``clusters`` names one cluster a value (None: each its own). Raises InputError with fewer

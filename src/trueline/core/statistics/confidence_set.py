@@ -51,9 +51,7 @@ def confidence_set(
         raise InputError(f"losses of {methods} methods in {count} clusters; pass at least one and two.")
     means = table.mean(axis=0)
     blocks = cluster_weights(codes, count, replicates=replicates, seed=seed)
-    draws = np.concatenate(
-        [w @ table / w.sum(axis=1, keepdims=True) for w in blocks]
-    )
+    draws = np.concatenate([w @ table / w.sum(axis=1, keepdims=True) for w in blocks])
     # Exponential weights give a mean the variance σ̂²/(K + 1) instead of σ̂²/(K − 1); see resampling.py.
     draws = (draws - means) * np.sqrt((count + 1) / (count - 1))
     remaining = list(range(methods))
@@ -76,5 +74,3 @@ def confidence_set(
         order.append(remaining.pop(worst))
     members = tuple(int(i) for i in np.flatnonzero(ps >= 1 - level))
     return ConfidenceSet(members=members, eliminated=tuple(i for i in order if i not in members), p=ps)
-
-

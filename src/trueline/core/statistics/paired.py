@@ -96,9 +96,7 @@ def paired_score_interval(gained: float, lost: float, n: float, level: float = 0
                 high = middle
         return (low + high) / 2
 
-    return Interval(
-        low=solve(z, -1.0, estimate), high=solve(-z, estimate, 1.0), name="paired score (Tango)"
-    )
+    return Interval(low=solve(z, -1.0, estimate), high=solve(-z, estimate, 1.0), name="paired score (Tango)")
 
 
 def paired_bounds(before: ArrayLike, after: ArrayLike, bounds: tuple[float, float]) -> Bounds:

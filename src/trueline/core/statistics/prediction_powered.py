@@ -124,9 +124,7 @@ def _powered(
     judged_mean = float(judged.mean())
     judged_labelled = float(weights @ judged) / n
     of_labels = cluster_sums(weights * (truth - labels_mean), codes, count)
-    of_judge = cluster_sums(
-        (judged - judged_mean) - weights * (judged - judged_labelled), codes, count
-    )
+    of_judge = cluster_sums((judged - judged_mean) - weights * (judged - judged_labelled), codes, count)
     curvature = float(of_judge @ of_judge)
     # Where every item is labelled, or the judge says one thing only, f has nothing to add.
     tuning = -float(of_labels @ of_judge) / curvature if curvature > 1e-12 * n else 0.0

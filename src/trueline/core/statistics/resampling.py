@@ -126,8 +126,15 @@ def summarise_replicates(value: float, draws: Floats, clusters: int, *, level: f
     if np.isnan(value) or not len(defined) or (not undefined and defined[-1] - defined[0] <= tolerance):
         p = 1.0 if len(defined) and abs(value) <= tolerance else nan
         return Resampled(
-            value=value, low=nan, high=nan, se=0.0 if len(defined) and not np.isnan(value) else nan, p=p,
-            replicates=replicates, undefined=undefined, clusters=clusters, biased=False,
+            value=value,
+            low=nan,
+            high=nan,
+            se=0.0 if len(defined) and not np.isnan(value) else nan,
+            p=p,
+            replicates=replicates,
+            undefined=undefined,
+            clusters=clusters,
+            biased=False,
         )
     stretch = float(np.sqrt((clusters + 1) / (clusters - 1)))
     reach = t_quantile(level, clusters - 1) * stretch

@@ -117,6 +117,4 @@ def cluster_draws(
         )
     scale = population / items
     low, high = min(0.0, bounds[0] * largest * scale), max(0.0, bounds[1] * largest * scale)
-    return Draws(
-        values=cluster_sums(scores, codes, count) * scale, population=population, bounds=(low, high)
-    )
+    return Draws(values=cluster_sums(scores, codes, count) * scale, population=population, bounds=(low, high))

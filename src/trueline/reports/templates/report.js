@@ -6,7 +6,7 @@
   function show() {
     panels.forEach(function (panel, index) { panel.hidden = String(index) !== chooser.value; });
   }
-  chooser.parentElement.hidden = false;
+  chooser.closest("p").hidden = false;
   chooser.addEventListener("change", show);
   show();
 })();

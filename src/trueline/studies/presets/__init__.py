@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from importlib.resources import as_file, files
 
 from trueline.core.errors import unknown_name
-
-from ..spec import StudySpec, read_spec
+from trueline.studies.spec import StudySpec, read_spec
 
 # name -> (measures with the items asked of each, what it takes on two cores with a 6 M parameter model)
 SUITES: Mapping[str, tuple[Mapping[str, int], str]] = {
@@ -41,23 +40,7 @@ SUITES: Mapping[str, tuple[Mapping[str, int], str]] = {
         "under 20 minutes",
     ),
     "full": (
-        {
-            name: 100_000
-            for name in (
-                "toxicity",
-                "bbq",
-                "truthfulqa",
-                "calibration",
-                "advbench",
-                "harmbench",
-                "strongreject",
-                "xstest",
-                "sycophancy",
-                "mmlu",
-                "arc",
-                "perplexity",
-            )
-        },
+        dict.fromkeys(("toxicity", "bbq", "truthfulqa", "calibration", "advbench", "harmbench", "strongreject", "xstest", "sycophancy", "mmlu", "arc", "perplexity"), 100000),
         "hours",
     ),
 }
@@ -74,7 +57,11 @@ def preset(name: str) -> StudySpec:
     """A study file that comes with the package."""
     resource = files(__name__) / f"{name}.yaml"
     if not resource.is_file():
-        known = [entry.name.removesuffix(".yaml") for entry in files(__name__).iterdir() if entry.name.endswith(".yaml")]
+        known = [
+            entry.name.removesuffix(".yaml")
+            for entry in files(__name__).iterdir()
+            if entry.name.endswith(".yaml")
+        ]
         raise unknown_name("preset", name, known)
     with as_file(resource) as path:
         return read_spec(path)
