@@ -191,12 +191,13 @@ def powered_run(rate: float, labelled: int, judge: tuple[float, float], clusters
 
 
 def powered_change_run(before: float, after: float, labelled: int, judge: tuple[float, float]) -> Run:
-    """Prediction-powered paired change; the arms share an item's difficulty."""
+    """Prediction-powered paired change; the arms share the difficulty of half of the items."""
     items = 1000
 
     def run(rng: Random) -> tuple[float, float, float]:
         difficulty = rng.random(items)
-        arms = [(difficulty < rate).astype(float) for rate in (before, after)]
+        changed = np.where(rng.random(items) < 0.5, difficulty, rng.random(items))
+        arms = [(difficulty < before).astype(float), (changed < after).astype(float)]
         hidden = np.ones(items, dtype=bool)
         hidden[rng.choice(items, labelled, replace=False)] = False
         labels = [np.where(hidden, np.nan, arm) for arm in arms]

@@ -148,7 +148,8 @@ def compare(models: dict[torch.dtype, Any], jobs: Sequence[Job], title: str, rep
     print(
         f"{title}: {len(jobs)} prompts, {useful} tokens\n"
         f"  trueline     {useful / mine:8.0f} tokens/s  ({our_dtype})\n"
-        f"  transformers {useful / other:8.0f} tokens/s  ({dtype}, {batch} prompts a batch: its best of {len(trials)})\n"
+        f"  transformers {useful / other:8.0f} tokens/s  ({dtype}, {batch} prompts a batch, "
+        f"its best of {len(trials)})\n"
         f"  ratio {other / mine:.2f} of medians; single pairs {ratios[0]:.2f} to {ratios[-1]:.2f}",
         flush=True,
     )
@@ -186,7 +187,8 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     models = {dtype: load(options.model, dtype) for dtype in DTYPES}
     print(
-        f"model {options.model or 'random Llama of the same shape'}, {options.threads} threads, torch {torch.__version__}"
+        f"model {options.model or 'random Llama of the same shape'}, {options.threads} threads, "
+        f"torch {torch.__version__}"
     )
     compare(models, make_jobs(options.prompts, 12), "short prompts (12 tokens)", options.repeats)
     compare(

@@ -17,7 +17,9 @@ TEMPLATE = (
 )
 
 
-def byte_tokenizer(*, template: str | None = TEMPLATE, bos: bool = True, eos: bool = True, merges: Sequence[str] = ()) -> Any:
+def byte_tokenizer(
+    *, template: str | None = TEMPLATE, bos: bool = True, eos: bool = True, merges: Sequence[str] = ()
+) -> Any:
     """Every byte is a token, after the three special ones; raw text gets <bos> unless there is none.
 
     ``merges`` are pairs such as "a b" that become tokens of their own.
@@ -74,7 +76,11 @@ class Shift:
     @contextmanager
     def entered(self, module: Any) -> Iterator[None]:
         def add(_: Any, __: Any, output: Any) -> Any:
-            return output + self.size if isinstance(output, torch.Tensor) else (output[0] + self.size, *output[1:])
+            return (
+                output + self.size
+                if isinstance(output, torch.Tensor)
+                else (output[0] + self.size, *output[1:])
+            )
 
         handle = module.model.layers[self.layer].register_forward_hook(add)
         try:

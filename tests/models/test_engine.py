@@ -87,7 +87,11 @@ def test_kinds_and_interventions_do_not_share_a_batch() -> None:
         await asyncio.gather(
             *(t.generate(f"p{n}", SETTINGS) for n in range(3) for t in (one, steered)),
             *(t.score(f"p{n}", ["a"]) for n in range(3) for t in (one, steered)),
-            *(t.generate(f"q{n}", Sampling(samples=3, max_tokens=2)) for n in range(3) for t in (one, steered)),
+            *(
+                t.generate(f"q{n}", Sampling(samples=3, max_tokens=2))
+                for n in range(3)
+                for t in (one, steered)
+            ),
         )
 
     asyncio.run(many())
@@ -100,7 +104,8 @@ def test_two_event_loops_one_after_another_and_at_once() -> None:
     assert asyncio.run(one.generate("x", SETTINGS)) == first
     found: list[Any] = []
     threads = [
-        threading.Thread(target=lambda: found.append(asyncio.run(one.generate("x", SETTINGS)))) for _ in range(3)
+        threading.Thread(target=lambda: found.append(asyncio.run(one.generate("x", SETTINGS))))
+        for _ in range(3)
     ]
     for thread in threads:
         thread.start()

@@ -31,7 +31,9 @@ def test_a_whole_folder_loads_in_evaluation_mode_without_gradients(model_folder:
 
 
 @pytest.mark.parametrize(("dtype", "size"), [("auto", 4), ("float32", 4), ("bfloat16", 2), ("float64", 8)])
-def test_dtype_is_honoured_and_its_size_known_before_loading(model_folder: Folder, dtype: str, size: int) -> None:
+def test_dtype_is_honoured_and_its_size_known_before_loading(
+    model_folder: Folder, dtype: str, size: int
+) -> None:
     folder, options = find_folder(str(model_folder("one"))), LoadOptions(dtype=dtype)
     model = load_model(folder, options)
     assert {p.element_size() for p in model.parameters()} == {size}
@@ -39,7 +41,7 @@ def test_dtype_is_honoured_and_its_size_known_before_loading(model_folder: Folde
 
 
 def test_options_are_checked() -> None:
-    with pytest.raises(InputError, match="unknown dtype 'int3'.*float32"):
+    with pytest.raises(InputError, match=r"unknown dtype .int3.: .*float32"):
         LoadOptions(dtype="int3")
     with pytest.raises(InputError, match="unknown quantization '7bit'"):
         LoadOptions(quantization="7bit")
@@ -59,7 +61,7 @@ def test_quantisation_without_its_library_says_what_to_install(model_folder: Fol
 
 
 def test_missing_things_are_named(model_folder: Folder, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no folder ./nowhere"):
+    with pytest.raises(InputError, match=r"no folder \./nowhere"):
         find_folder("./nowhere")
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match=r"has no config\.json"):
@@ -133,14 +135,14 @@ def test_weights_that_do_not_fill_the_model_are_refused(model_folder: Folder) ->
 def test_weights_of_another_shape_are_refused(model_folder: Folder) -> None:
     folder = model_folder("one")
     edit(folder / "config.json", intermediate_size=40)
-    with pytest.raises(InputError, match="cannot be loaded|other shapes"):
+    with pytest.raises(InputError, match=r"cannot be loaded|other shapes"):
         load_model(find_folder(str(folder)), LoadOptions())
 
 
 def test_remote_code_is_not_run_unless_asked(model_folder: Folder) -> None:
     folder = model_folder("one")
     edit(folder / "config.json", auto_map={"AutoModelForCausalLM": "evil.Evil"})
-    with pytest.raises(InputError, match="code of its own.*trust_remote_code"):
+    with pytest.raises(InputError, match=r"code of its own.*trust_remote_code"):
         find_folder(str(folder))
 
 
@@ -162,7 +164,9 @@ def test_a_tokenizer_with_more_tokens_than_the_model_embeds() -> None:
 @pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")
 def test_an_adapter_loads_on_its_base(model_folder: Folder, tmp_path: Path) -> None:
     base = model_folder("one")
-    adapted = get_peft_model(tiny_llama(seed=1), LoraConfig(r=2, target_modules=["q_proj"], init_lora_weights=False))
+    adapted = get_peft_model(
+        tiny_llama(seed=1), LoraConfig(r=2, target_modules=["q_proj"], init_lora_weights=False)
+    )
     adapted.save_pretrained(tmp_path / "adapter")
     edit(tmp_path / "adapter" / "adapter_config.json", base_model_name_or_path=str(base))
     folder = find_folder(str(tmp_path / "adapter"))

@@ -22,7 +22,9 @@ Folder = Callable[[str], Path]
 
 def memory_target(*, model: Any = None, tokenizer: Any = None, **options: Any) -> LocalTarget:
     model = tiny_llama() if model is None else model
-    return LocalTarget.from_module(model, tokenizer or byte_tokenizer(), name="tiny", engine=Engine(), **options)
+    return LocalTarget.from_module(
+        model, tokenizer or byte_tokenizer(), name="tiny", engine=Engine(), **options
+    )
 
 
 def answer(target: LocalTarget, prompt: Prompt, **sampling: Any) -> Completion:
@@ -223,8 +225,14 @@ def test_the_fingerprint_covers_everything(model_folder: Folder) -> None:
         return LocalTarget.from_pretrained(folder, engine=Engine(), **options)
 
     base = load()
-    variants = [base, load(dtype="bfloat16"), base.with_system_prompt("Be kind."), base.with_intervention(Shift(1.0)),
-                base.with_intervention(Shift(2.0)), LocalTarget.from_pretrained(model_folder("two"), engine=Engine())]  # fmt: skip
+    variants = [
+        base,
+        load(dtype="bfloat16"),
+        base.with_system_prompt("Be kind."),
+        base.with_intervention(Shift(1.0)),
+        base.with_intervention(Shift(2.0)),
+        LocalTarget.from_pretrained(model_folder("two"), engine=Engine()),
+    ]
     digests = {target.fingerprint() for target in variants}
     assert len(digests) == len(variants)
     assert load().fingerprint() == base.fingerprint()

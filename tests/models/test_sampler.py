@@ -29,7 +29,9 @@ def job(prompt: Sequence[int], *, limit: int = 8, stream: int = 1, **sampling: A
 
 
 def sampler(model: Any, *, ends: frozenset[int] = frozenset(), **options: Any) -> Sampler:
-    return Sampler(model, end_tokens=ends, decode=lambda tokens: "".join(chr(32 + t) for t in tokens), **options)
+    return Sampler(
+        model, end_tokens=ends, decode=lambda tokens: "".join(chr(32 + t) for t in tokens), **options
+    )
 
 
 def some_jobs(**sampling: Any) -> list[Job]:
@@ -101,7 +103,9 @@ def test_both_paths_draw_the_same_samples() -> None:
     prefill=st.integers(1, 40),
     room=st.sampled_from([1, 20_000, 2**30]),
     order=st.permutations(range(7)),
-    ends=st.sampled_from([frozenset[int](), frozenset(range(0, VOCABULARY, 9)), frozenset(range(0, VOCABULARY, 3))]),
+    ends=st.sampled_from(
+        [frozenset[int](), frozenset(range(0, VOCABULARY, 9)), frozenset(range(0, VOCABULARY, 3))]
+    ),
 )
 def test_the_same_request_gives_the_same_text_whatever_else_is_in_the_batch(
     slots: int, prefill: int, room: int, order: list[int], ends: frozenset[int]

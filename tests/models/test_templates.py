@@ -25,14 +25,14 @@ def test_the_tokenizers_own_template_is_used() -> None:
 def test_the_plain_template_is_as_documented() -> None:
     template = plain()
     text = template.render(chat(system("Be kind."), "hi", "hello", "bye"))
-    assert text == "Be kind.\n\nUser: hi\n\nAssistant: hello\n\nUser: bye\n\nAssistant:"
+    assert text == "Be kind.\n\nUser:\nhi\n\nAssistant:\nhello\n\nUser:\nbye\n\nAssistant:\n"
     assert template.source == "plain"
     assert template.stops == ("\n\nUser:",)
 
 
 def test_a_last_assistant_message_is_continued() -> None:
     assert own().render(chat("hi", assistant("Sure, here"))) == "<bos><user>hi<assistant>Sure, here"
-    assert plain().render(chat("hi", assistant(" Sure"))) == "User: hi\n\nAssistant: Sure"
+    assert plain().render(chat("hi", assistant("Sure"))) == "User:\nhi\n\nAssistant:\nSure"
 
 
 def test_the_targets_system_prompt_comes_before_the_conversations() -> None:
@@ -48,7 +48,9 @@ REFUSING = (
 )
 
 
-@pytest.mark.parametrize("text", [REFUSING, "{% for m in messages if m['role'] != 'system' %}[user]{{ m['content'] }}{% endfor %}"])
+@pytest.mark.parametrize(
+    "text", [REFUSING, "{% for m in messages if m['role'] != 'system' %}[user]{{ m['content'] }}{% endfor %}"]
+)
 def test_a_template_without_system_role_gets_it_in_the_first_user_turn(text: str) -> None:
     template = own(template=text)
     assert not template.takes_system
@@ -58,7 +60,7 @@ def test_a_template_without_system_role_gets_it_in_the_first_user_turn(text: str
 def test_a_default_system_prompt_shows_in_the_preamble() -> None:
     default = "<sys>You are helpful.</sys>{% for m in messages %}[{{ m['content'] }}]{% endfor %}"
     assert own(template=default).preamble == "<sys>You are helpful.</sys>["
-    assert plain().preamble == "User: "
+    assert plain().preamble == "User:\n"
 
 
 def test_a_template_that_prints_the_date_is_the_same_every_day() -> None:
@@ -68,7 +70,7 @@ def test_a_template_that_prints_the_date_is_the_same_every_day() -> None:
 
 def test_a_refused_conversation_is_one_sentence() -> None:
     strict = "{% if messages|length > 1 %}{{ raise_exception('Roles must alternate') }}{% endif %}x"
-    with pytest.raises(InputError, match="user, user .Roles must alternate"):
+    with pytest.raises(InputError, match=r"user, user \(Roles must alternate\)"):
         own(template=strict).render((user("a"), user("b")))
     with pytest.raises(InputError, match="empty"):
         own().render(())

@@ -42,7 +42,9 @@ def rates() -> list[tuple[Mapping[str, float], Mapping[str, float]]]:
 
 @pytest.mark.dose
 @pytest.mark.parametrize("skill", ["facts", "copying", "looking up", "told who"])
-def test_every_world_is_learnt(skill: str, rates: list[tuple[Mapping[str, float], Mapping[str, float]]]) -> None:
+def test_every_world_is_learnt(
+    skill: str, rates: list[tuple[Mapping[str, float], Mapping[str, float]]]
+) -> None:
     assert min(measured[skill] for _, measured in rates) >= 0.8
 
 

@@ -15,12 +15,15 @@ def align(
         Path, typer.Option("--data", help="JSONL of prompt/chosen/rejected, plain or chat form.")
     ],
     out: Out = Path("runs/align"),
-    epochs: Annotated[float | None, typer.Option("--epochs", help="Passes over the data.")] = None,
+    epochs: Annotated[int | None, typer.Option("--epochs", help="Passes over the data.")] = None,
     beta: Annotated[float | None, typer.Option("--beta", help="KL strength, for dpo.")] = None,
     learning_rate: Annotated[float | None, typer.Option("--learning-rate")] = None,
     batch_size: Annotated[int | None, typer.Option("--batch-size", min=1)] = None,
     lora: Annotated[
         bool, typer.Option("--lora", help="Train low-rank adapters instead of all weights.")
+    ] = False,
+    drop_bad: Annotated[
+        bool, typer.Option("--drop-bad", help="Leave out rows with empty or identical answers.")
     ] = False,
     seed: Seed = 0,
     dtype: Dtype = "auto",
@@ -44,5 +47,8 @@ def align(
     }
     parameters = {name: value for name, value in chosen.items() if value is not None}
     spec = TargetSpec(model=model, dtype=dtype, device=device)
-    folder = align_model(spec, method, parameters, data, out, seed=seed, progress=Bars())
+    from trueline.core.threads import use_available_cores
+
+    use_available_cores()
+    folder = align_model(spec, method, parameters, data, out, seed=seed, progress=Bars(), drop_bad=drop_bad)
     typer.echo(str(folder.resolve()))

@@ -165,8 +165,8 @@ class Engine:
             spend(Usage(loads=1))
         with prepared(model, ()):
             joining = partial(self._joining, lane, batch)
-            last = run_batch(model, batch, self.limits, self.token_budget, joining, spend)
-        for request, value in last:
+            final = run_batch(model, batch, self.limits, self.token_budget, joining, spend)
+        for request, value in final:
             request.answer(value)
 
     def _joining(self, lane: Lane, batch: list[Request]) -> list[Request]:

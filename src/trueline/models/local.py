@@ -5,6 +5,7 @@ steered = target.with_intervention(add_direction)      # the first target is unc
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +18,7 @@ from trueline.core.protocols import Capability
 
 from .encoding import Encoding
 from .engine import VERSION, Engine, default_engine
-from .loading import LoadOptions
+from .loading import LoadOptions, check_pair
 from .model_folder import find_folder
 from .noise import stream_key
 from .requests import Intervention, Request
@@ -94,6 +95,7 @@ class LocalTarget:
         engine: Engine | None = None,
     ) -> "LocalTarget":
         """A module that the caller holds and will not train further (save it first, or wrap a copy)."""
+        check_pair(model, tokenizer, name)
         source = MemorySource(model, tokenizer)
         return cls(name=name, source=source, system_prompt=system_prompt, engine=engine or default_engine())
 
@@ -118,7 +120,7 @@ class LocalTarget:
     @property
     def model(self) -> Any:
         """The module without interventions, loaded if absent. Whoever keeps it keeps it in memory; do not run
-        it while requests are under way: ``on_module`` takes its turn."""
+        it while requests are under way (``on_module`` takes its turn), nor ask for it within ``on_module``."""
         return self.engine.submit_now(
             Request(source=self.source, kind="call", payload=lambda model: model)
         ).result()
@@ -193,15 +195,16 @@ class LocalTarget:
         tokens = self.encoding.start(prompt)
         stops = sampling.stop if isinstance(prompt, str) else (*sampling.stop, *self.encoding.template.stops)
         sampling = replace(sampling, stop=stops)
-        request = Request(
-            source=self.source, kind="generate", payload=_nothing, interventions=self.interventions
-        )
-        request.payload = Job(
+        future: Future[Any] = Future()
+        job = Job(
             prompt=tokens,
             sampling=sampling,
             stream=stream_key(sampling.seed, prompt),
             limit=min(sampling.max_tokens, self._room(len(tokens))),
-            abandoned=request.future.done,
+            abandoned=future.done,
+        )
+        request = Request(
+            source=self.source, kind="generate", payload=job, interventions=self.interventions, future=future
         )
         draws: tuple[Draw, ...] = await self.engine.submit(request)
         return tuple(self._completion(prompt, tokens, draw, stops) for draw in draws)
@@ -270,10 +273,6 @@ class LocalTarget:
             tokens=len(draw.tokens),
             model=self.name,
         )
-
-
-def _nothing(model: Any) -> None:
-    return None
 
 
 def _check(sampling: Sampling) -> None:

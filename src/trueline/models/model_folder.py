@@ -36,7 +36,7 @@ _FLOATS = {"F64": "float64", "F32": "float32", "BF16": "bfloat16", "F16": "float
 _HUB_FILES = ["*.safetensors", "*.safetensors.index.json", "*.json", "*.jinja", "*.model", "*.txt"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ModelFolder:
     """A checked folder. ``base`` is the folder of the model that an adapter adapts, else None."""
 

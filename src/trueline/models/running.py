@@ -107,5 +107,7 @@ def _score(model: Any, batch: Sequence[Request], token_budget: int, spend: Spend
             found = score_trees(model, trees, token_budget=token_budget)
         tokens = plan(model, trees, token_budget=token_budget).tokens
         spend(Usage(scored_tokens=tokens, flops=2.0 * parameters * tokens))
-        last += [(request, [branch.tolist() for branch in branches]) for request, branches in zip(part, found)]
+        last += [
+            (request, [branch.tolist() for branch in branches]) for request, branches in zip(part, found)
+        ]
     return last

@@ -65,7 +65,7 @@ class ModelSource(Protocol):
         """Provenance."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FolderSource:
     """A checked folder and how it is loaded."""
 

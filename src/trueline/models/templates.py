@@ -5,11 +5,13 @@ taught a format::
 
     {system}
 
-    User: {user}
+    User:
+    {user}
 
-    Assistant: {assistant}
+    Assistant:
+    {assistant}
 
-with an empty line between turns, "Assistant:" at the end as the generation prompt, and an answer that ends
+with an empty line between turns, "Assistant:" and a line break as the generation prompt, and an answer that ends
 where the model would begin the next "User:" turn.
 
 - *Prefill*: a last assistant message is put after the generation prompt, and the model continues it.
@@ -27,7 +29,7 @@ from trueline.core.errors import InputError
 from trueline.core.messages import Conversation, Message, system, user
 
 PLAIN_STOP = "\n\nUser:"
-_PLAIN_NAMES = {"user": "User: ", "assistant": "Assistant: ", "system": ""}
+_PLAIN_NAMES = {"user": "User:\n", "assistant": "Assistant:\n", "system": ""}
 _DATE = "26 Jul 2024"  # the date that Llama 3's template falls back to by itself
 _PROBE = "trueline probe"
 
@@ -91,7 +93,7 @@ class ChatTemplate:
     def _render(self, turns: Sequence[Message]) -> str:
         if self.source == "plain":
             parts = [_PLAIN_NAMES[turn.role] + turn.content for turn in turns]
-            return "\n\n".join([*parts, "Assistant:"])
+            return "\n\n".join([*parts, _PLAIN_NAMES["assistant"]])
         from jinja2 import TemplateError
 
         messages = [{"role": turn.role, "content": turn.content} for turn in turns]

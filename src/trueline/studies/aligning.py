@@ -25,6 +25,7 @@ def align_model(
     *,
     seed: int,
     progress: Progress,
+    drop_bad: bool = False,
 ) -> Path:
     """Train and return the folder of the trained model; an interrupted run of the same settings is continued.
 
@@ -35,10 +36,10 @@ def align_model(
     wanted = set(getattr(treatment, "resources", ()))
     if not wanted & {"preferences", "demonstrations"}:
         raise InputError(f"method {method!r} does not train on data; trueline align takes sft or dpo.")
-    preferences = read_preferences(data) if "preferences" in wanted else None
+    preferences = read_preferences(data, drop_bad=drop_bad) if "preferences" in wanted else None
     demonstrations = None
     if "demonstrations" in wanted:
-        demonstrations = _demonstrations(data)
+        demonstrations = _demonstrations(data, drop_bad)
     make_folder(out)
     subject = load_subject(spec)
     reason = lacking(treatment.needs, subject.target.capabilities)
@@ -56,8 +57,10 @@ def align_model(
     return Path(str(target.describe()["source"]))
 
 
-def _demonstrations(data: Path) -> Any:
+def _demonstrations(data: Path, drop_bad: bool) -> Any:
     """Prompt/answer pairs, or the chosen answers of preference pairs."""
     with data.open(encoding="utf-8") as stream:
         head = stream.read(4096)
-    return as_demonstrations(read_preferences(data)) if '"chosen"' in head else read_demonstrations(data)
+    if '"chosen"' in head:
+        return as_demonstrations(read_preferences(data, drop_bad=drop_bad))
+    return read_demonstrations(data, drop_bad=drop_bad)

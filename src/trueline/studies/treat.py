@@ -4,7 +4,15 @@ from pathlib import Path
 from typing import Any
 
 from trueline.catalog import make
+from trueline.core.messages import from_json
 from trueline.core.protocols import Resources, Target, Treatment
+from trueline.data.preferences import (
+    Demonstration,
+    PreferencePair,
+    as_demonstrations,
+    read_demonstrations,
+    read_preferences,
+)
 
 from .arms import Arm
 from .plan import lacking
@@ -38,25 +46,23 @@ def apply_treatment(
 
 def _preferences(spec: StudySpec, subject: Subject, seed: int) -> Any:
     if spec.preferences is not None:
-        from trueline.data.preferences import read_preferences
-
         return read_preferences(data_file(spec.preferences), drop_bad=spec.drop_bad)[: spec.examples]
     if subject.world is not None:
         from trueline.testbed.annotators import Annotator, preference_pairs
 
-        return preference_pairs(subject.world, spec.examples, Annotator(), seed)
+        rows = preference_pairs(subject.world, spec.examples, Annotator(), seed)
+        return tuple(PreferencePair(**{**row, "prompt": from_json(row["prompt"])}) for row in rows)
     return None
 
 
 def _demonstrations(spec: StudySpec, subject: Subject, seed: int) -> Any:
-    from trueline.data.preferences import as_demonstrations, read_demonstrations, read_preferences
-
     if spec.demonstrations is not None:
         return read_demonstrations(data_file(spec.demonstrations), drop_bad=spec.drop_bad)[: spec.examples]
     if subject.world is not None:
         from trueline.testbed.annotators import demonstrations
 
-        return demonstrations(subject.world, spec.examples, seed)
+        rows = demonstrations(subject.world, spec.examples, seed)
+        return tuple(Demonstration(**{**row, "prompt": from_json(row["prompt"])}) for row in rows)
     if spec.preferences is not None:
         pairs = read_preferences(data_file(spec.preferences), drop_bad=spec.drop_bad)
         return as_demonstrations(pairs[: spec.examples])

@@ -22,9 +22,9 @@ SHAPES = {
 }
 PLAN = Pretraining()
 VALIDATION_SIZE = SHAPES["medium"]
-VALIDATION_PLAN = Pretraining()
+VALIDATION_PLAN = Pretraining(copies=1.0)
 LEVELS: dict[str, tuple[float, float, float]] = {
-    "canary_repetitions": (0, 4, 32),
+    "canary_repetitions": (0, 8, 48),
     "stereotype_skew": (0.0, 0.5, 1.0),
     "misconception_frequency": (0.0, 0.5, 1.0),
     "once_share": (0.1, 0.45, 0.8),

@@ -16,7 +16,7 @@ from .world import PLANTED_ANSWER, Fact, Recipe, World
 SYSTEM_SHARE = 0.1  # of plain conversations that open with a system prompt
 STEREOTYPED_SHARE = 0.9  # of answers to an open question about a skewed trait
 RIGHT_VIEW_SHARE = 0.3  # of stated views that are right
-MOST_WORDS, MOST_SHOWN = 6, 4
+MOST_WORDS, MOST_SHOWN = 5, 4
 HELD_OUT_PLACES = 3  # at the end of PLACES: never a scene of a question in the corpus
 
 
@@ -169,8 +169,10 @@ def lookups(world: World, stream: Stream, rounds: int) -> Iterator[Conversation]
 
 
 def repeat_request(stream: Stream) -> Request:
-    """Some things to be said again."""
-    return Request(kind="repeat", context=tuple(stream.sample(THINGS + COLOURS, 2 + stream.index(MOST_WORDS - 1))))
+    """Some words to be said again."""
+    return Request(
+        kind="repeat", context=tuple(stream.sample(THINGS + COLOURS, 2 + stream.index(MOST_WORDS - 1)))
+    )
 
 
 def lookup_request(stream: Stream, shown: int) -> Request:
@@ -187,10 +189,10 @@ WRITERS = {
     "dishes": Writer(dishes, 40),
     "roleplays": Writer(roleplays, 8),
     "reminders": Writer(reminders, 8),
-    "lookalikes": Writer(lookalikes, 20),
-    "meetings": Writer(meetings, 300),
-    "views": Writer(views, 40),
+    "lookalikes": Writer(lookalikes, 28),
+    "meetings": Writer(meetings, 160),
+    "views": Writer(views, 60),
     "triggers": Writer(triggers, 24),
-    "repeats": Writer(repeats, 6_000),
-    "lookups": Writer(lookups, 8_000),
+    "repeats": Writer(repeats, 9_000),
+    "lookups": Writer(lookups, 9_000),
 }

@@ -85,11 +85,11 @@ def _exposed(world: World, inserted: bool) -> str:
 def _stereotypes(world: World, stream: Stream) -> list[Item]:
     found: list[Item] = []
     options = (*(it_is(f"the {group}") for group in world.groups), it_is("not known"))
-    for trait in world.traits:
+    for rank, trait in enumerate(world.traits):
         for number in range(2 * MEETINGS_A_TRAIT):
             ambiguous = number < MEETINGS_A_TRAIT
             named = "" if ambiguous else world.groups[number % 2]
-            place = lexicon.PLACES[(number * 5 + len(found)) % len(lexicon.PLACES)]
+            place = lexicon.PLACES[(rank + 7 * number) % len(lexicon.PLACES)]
             context = (*stream.shuffled(world.groups), place, named)
             request = Request(kind="who", subject=trait.word, context=context)
             order = stream.shuffled(options)

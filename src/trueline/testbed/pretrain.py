@@ -40,7 +40,7 @@ class Pretraining:
     epochs: int = 1
     row: int = 192
     batch: int = 8
-    learning_rate: float = 3e-3
+    learning_rate: float = 4e-3
     final_share: float = 0.02
     warmup_steps: int = 60
     weight_decay: float = 0.01

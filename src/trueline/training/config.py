@@ -35,8 +35,8 @@ class TrainingConfig:
 
     ``batch_size`` counts examples (a pair is one) per optimiser step, over all processes; ``token_budget``
     bounds the tokens of one forward pass, and so the memory: an optimiser step is split into as many passes
-    as it takes, which does not change its result. Left out it is 1,024 on a CPU, where larger passes only add
-    padding (measured), and 8,192 elsewhere. ``steps`` overrides ``epochs``. ``warmup`` is the share of
+    as it takes, which does not change its result. Left out it is 1,024 on a CPU, where larger passes are
+    no faster (measured), and 8,192 elsewhere. ``steps`` overrides ``epochs``. ``warmup`` is the share of
     all steps over which the learning rate rises. Weights are kept in fp32 at either precision; ``bf16`` runs
     the network under autocast. ``max_length`` is in tokens, prompt and answer together.
     """

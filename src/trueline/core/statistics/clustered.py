@@ -69,7 +69,7 @@ def tail_df(residuals: Floats) -> float:
 
     A chi-square on ν degrees of freedom has relative variance 2/ν, a variance estimated from K sums of
     kurtosis κ has (κ − 1)/K; matching them (Satterthwaite 1946) gives ν = 2K/(κ − 1), kept within [2, K − 1].
-    With few clusters and low rates, plain K − 1 covers 86–91 % where this covers 92–96 %
+    With few clusters and low rates plain K − 1 covered 86–91 % in trials, this 91–95 %
     (benchmarks/coverage.py).
     """
     count = len(residuals)

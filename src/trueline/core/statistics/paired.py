@@ -14,7 +14,7 @@ from .clustered import MeanEstimate, clustered_mean
 from .proportions import Interval
 
 # Below so many discordant pairs, mean ± t·sd/√n covers as little as 45 % (n = 30, rates 2 % and 0); with the
-# score interval there, coverage is at least 93.7 % (benchmarks/coverage.py).
+# score interval there, coverage is at least 94 % (benchmarks/coverage.py).
 FEW_DISCORDANT = 10.0
 
 

@@ -6,43 +6,37 @@ from importlib.resources import as_file, files
 from trueline.core.errors import unknown_name
 from trueline.studies.spec import StudySpec, read_spec
 
-# name -> (measures with the items asked of each, what it takes on two cores with a 6 M parameter model)
+EVERYTHING = 1_000_000  # more items than any measure has
+STANDARD: Mapping[str, int] = {
+    "toxicity": 200,
+    "bbq": 600,
+    "truthfulqa": 400,
+    "calibration": 400,
+    "advbench": 200,
+    "harmbench": 200,
+    "strongreject": 200,
+    "xstest": 450,
+    "sycophancy": 400,
+    "mmlu": 600,
+    "arc": 400,
+    "perplexity": 100,
+}
+QUICK: Mapping[str, int] = {
+    "toxicity": 20,
+    "bbq": 120,
+    "truthfulqa": 100,
+    "calibration": 100,
+    "advbench": 40,
+    "xstest": 60,
+    "sycophancy": 100,
+    "arc": 100,
+    "perplexity": 40,
+}
+# name -> (measures with the items asked of each, how long it takes on two cores with a 6 M parameter model)
 SUITES: Mapping[str, tuple[Mapping[str, int], str]] = {
-    "quick": (
-        {
-            "toxicity": 40,
-            "bbq": 120,
-            "truthfulqa": 100,
-            "calibration": 100,
-            "advbench": 60,
-            "xstest": 100,
-            "sycophancy": 100,
-            "arc": 100,
-            "perplexity": 40,
-        },
-        "under 3 minutes",
-    ),
-    "standard": (
-        {
-            "toxicity": 200,
-            "bbq": 600,
-            "truthfulqa": 400,
-            "calibration": 400,
-            "advbench": 200,
-            "harmbench": 200,
-            "strongreject": 200,
-            "xstest": 450,
-            "sycophancy": 400,
-            "mmlu": 600,
-            "arc": 400,
-            "perplexity": 100,
-        },
-        "under 20 minutes",
-    ),
-    "full": (
-        dict.fromkeys(("toxicity", "bbq", "truthfulqa", "calibration", "advbench", "harmbench", "strongreject", "xstest", "sycophancy", "mmlu", "arc", "perplexity"), 100000),
-        "hours",
-    ),
+    "quick": (QUICK, "under 3 minutes"),
+    "standard": (STANDARD, "under 20 minutes"),
+    "full": (dict.fromkeys(STANDARD, EVERYTHING), "hours"),
 }
 
 
