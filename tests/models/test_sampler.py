@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from trueline.core.messages import Sampling, chat
 from trueline.models.choosing import Rule, choose
-from trueline.models.noise import fill_exponential, stream_key
+from trueline.models.noise import Stream, exponential, stream_key
 from trueline.models.sampler import Sampler
 from trueline.models.sampling_jobs import Draw, Job, Limits
 
@@ -179,15 +179,21 @@ def test_behaviour_logprobs_are_at_temperature_one_without_truncation() -> None:
 def test_draws_follow_the_models_distribution() -> None:
     logits = torch.tensor([0.0, 1.0, 2.0, -1.0, 0.5])
     count = 4000
-    noise = np.empty((count, 5), dtype=np.float32)
-    for sample in range(count):
-        fill_exponential(noise[sample], (1, 2), sample=sample, step=3)
+    noise = torch.stack([noise_of((1, 2), sample, 1, 5)[0] for sample in range(count)])
     rule = Rule.of([2.0] * count, [1.0] * count, torch.device("cpu"))
-    tokens, _ = choose(logits.expand(count, -1), rule, torch.from_numpy(noise))
+    tokens, _ = choose(logits.expand(count, -1), rule, noise)
     shares = torch.bincount(tokens, minlength=5) / count
     expected = torch.softmax(logits / 2, -1)
     sd = (expected * (1 - expected) / count).sqrt()
     assert bool(((shares - expected).abs() < 4 * sd).all())
+
+
+def noise_of(key: tuple[int, int], sample: int, steps: int, size: int) -> torch.Tensor:
+    """The noise [steps, size] of a sample's first tokens."""
+    stream, words = Stream(key, sample), np.empty((steps, size), dtype=np.int32)
+    for row in words:
+        stream.fill(row)
+    return exponential(torch.from_numpy(words))
 
 
 def test_top_p_keeps_the_smallest_set_that_reaches_it() -> None:
@@ -202,22 +208,20 @@ def test_top_p_keeps_the_smallest_set_that_reaches_it() -> None:
 
 
 def test_noise_depends_on_seed_prompt_sample_and_step_alone() -> None:
-    def noise(seed: int = 0, prompt: str = "a", sample: int = 0, step: int = 0, size: int = 9) -> list[float]:
-        out = np.empty(size, dtype=np.float32)
-        fill_exponential(out, stream_key(seed, chat(prompt)), sample=sample, step=step)
-        return out.tolist()
+    def noise(seed: int = 0, prompt: str = "a", sample: int = 0, size: int = 9) -> list[list[float]]:
+        found: list[list[float]] = noise_of(stream_key(seed, chat(prompt)), sample, 2, size).tolist()
+        return found
 
-    base = noise()
-    assert base == noise()
-    assert base[:4] == noise(size=4)
-    others = [noise(seed=1), noise(prompt="b"), noise(sample=1), noise(step=1)]
-    assert all(set(base).isdisjoint(other) for other in others)
+    first, second = noise()
+    assert noise() == [first, second]
+    assert [row[:9] for row in noise(size=12)] == [first, second]  # as long as the same blocks are used up
+    others = [second, *noise(seed=1), *noise(prompt="b"), *noise(sample=1)]
+    assert all(set(first).isdisjoint(other) for other in others)
     assert stream_key(0, "a") != stream_key(0, chat("a"))
 
 
 def test_noise_is_exponential_and_never_zero_or_infinite() -> None:
-    out = np.empty(200_000, dtype=np.float32)
-    fill_exponential(out, (3, 4), sample=0, step=0)
-    assert out.min() > 0 and np.isfinite(out).all()
-    assert out.mean() == pytest.approx(1, abs=4 / len(out) ** 0.5)
-    assert (out > 2).mean() == pytest.approx(np.exp(-2), abs=0.004)
+    noise = noise_of((3, 4), 0, 1, 200_000)[0]
+    assert float(noise.min()) > 0 and bool(noise.isfinite().all())
+    assert float(noise.mean()) == pytest.approx(1, abs=4 / len(noise) ** 0.5)
+    assert float((noise > 2).float().mean()) == pytest.approx(np.exp(-2), abs=0.004)

@@ -102,7 +102,7 @@ def test_what_is_no_request_is_an_error() -> None:
     with pytest.raises(InputError, match="no request of this testbed world"):
         gold(WORLD, chat("Hello there."))
     with pytest.raises(InputError, match="no request of this testbed world"):
-        gold(WORLD, gossip_opening(WORLD, Stream("x"), WORLD.people[0], True))
+        gold(WORLD, gossip_opening(Stream("x"), WORLD.people[0], True))
 
 
 def test_the_reward_for_treatments() -> None:

@@ -36,7 +36,10 @@ def diff(
         {
             "name": f"diff {Path(base).name} → {Path(tuned).name}",
             "targets": [{"model": base, "label": "base", **options}],
-            "treatments": ["none", {"name": "replace", "model": tuned, **options}],
+            "treatments": [
+                {"name": "none", "label": "base"},
+                {"name": "replace", "label": "tuned", "model": tuned, **options},
+            ],
             "measures": list(limits),
             "limits": limits,
             "attacks": ["direct"],

@@ -11,17 +11,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .choosing import Rule, choose
-from .noise import fill_exponential
+from .noise import Stream, exponential
 from .sampling_jobs import Slot
 
 
 class Drawer:
-    """Keeps the rule and the noise buffer of a batch while its rows stay the same."""
+    """Keeps the rule and the buffer of random words of a batch while its rows stay the same."""
 
     def __init__(self) -> None:
         self._rows: list[Slot | None] = []
         self._rule: Rule | None = None
-        self._noise: NDArray[np.float32] = np.empty((0, 0), dtype=np.float32)
+        self._words: NDArray[np.int32] = np.empty((0, 0), dtype=np.int32)
 
     def draw(self, logits: Tensor, rows: Sequence[Slot | None]) -> None:
         """Append to each row's sample a token from its logits [S, V]; rows without one are passed over."""
@@ -43,10 +43,12 @@ class Drawer:
         drawn = self._rule.drawn
         if not drawn:
             return None
-        if self._noise.shape[0] < len(drawn) or self._noise.shape[1] != logits.shape[-1]:
-            self._noise = np.empty((len(drawn), logits.shape[-1]), dtype=np.float32)
-        for out, row in zip(self._noise, drawn):
+        if self._words.shape[0] < len(drawn) or self._words.shape[1] != logits.shape[-1]:
+            self._words = np.empty((len(drawn), logits.shape[-1]), dtype=np.int32)
+        for words, row in zip(self._words, drawn):
             slot = self._rows[row]
             assert slot is not None
-            fill_exponential(out, slot.running.job.stream, sample=slot.sample, step=len(slot.tokens))
-        return torch.from_numpy(self._noise[: len(drawn)]).to(logits.device)
+            if slot.stream is None:
+                slot.stream = Stream(slot.running.job.stream, slot.sample)
+            slot.stream.fill(words)
+        return exponential(torch.from_numpy(self._words[: len(drawn)]).to(logits.device))

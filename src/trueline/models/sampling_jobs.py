@@ -8,7 +8,7 @@ from torch import Tensor
 
 from trueline.core.messages import Sampling
 
-from .noise import StreamKey
+from .noise import Stream, StreamKey
 
 Finish = Literal["stop", "length"]
 
@@ -95,6 +95,7 @@ class Slot:
     sample: int
     tokens: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
+    stream: Stream | None = None
 
     def end(self, finish: Finish) -> None:
         """Hand the draw to its job."""

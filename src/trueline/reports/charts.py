@@ -103,7 +103,8 @@ def frontier_chart(drawn: Frontier, hues: dict[str, int]) -> str:
         f'<text class="axis" x="{(left + width - right) / 2}" y="{height - 12}" text-anchor="middle">{x_name}</text>'
     )
     parts.append(
-        f'<text class="axis" transform="rotate(-90)" x="{-(top + height - bottom) / 2}" y="16" text-anchor="middle">{y_name}</text>'
+        f'<text class="axis" transform="rotate(-90)" x="{-(top + height - bottom) / 2}" y="16" '
+        f'text-anchor="middle">{y_name}</text>'
     )
     label = f"Frontier: {drawn.harm_title} against {drawn.capability_title}, {len(drawn.points)} arms; table beside"
     return _svg(width, height, label, parts)

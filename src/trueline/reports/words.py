@@ -39,7 +39,8 @@ def summary(cell: CellResult | None) -> str:
     result: MetricResult | None = cell.headline
     if cell.state == "empty" or result is None:
         return "…"
-    text = number(result.metric, result.estimate.value) + MARKS[result.effect]
+    text = number(result.metric, result.estimate.value)
     if cell.uninformative:
         return f"({text})"
+    text += MARKS[result.effect]
     return text if cell.state == "done" else f"{text}…"

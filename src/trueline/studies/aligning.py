@@ -9,7 +9,7 @@ from trueline.core.errors import InputError
 from trueline.core.protocols import Resources, Treatment
 from trueline.data.preferences import as_demonstrations, read_demonstrations, read_preferences
 
-from .plan import lacking
+from .lacking import lacking
 from .progress import Progress
 from .spec import TargetSpec
 from .store import make_folder

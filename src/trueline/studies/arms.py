@@ -49,7 +49,8 @@ def expand(spec: StudySpec) -> list[Arm]:
             suffix = f" seed={seed}" if several_seeds else ""
             for treatment in treatments:
                 for parameters, strength in _strengths(treatment):
-                    label = prefix + " ".join(filter(None, [treatment.name, strength])) + suffix
+                    name = treatment.label or treatment.name
+                    label = prefix + " ".join(filter(None, [name, strength])) + suffix
                     arms.append(
                         Arm(
                             target=target,
@@ -57,7 +58,7 @@ def expand(spec: StudySpec) -> list[Arm]:
                             parameters=parameters,
                             seed=seed,
                             label=label,
-                            baseline=f"{prefix}none{suffix}",
+                            baseline=prefix + (treatments[0].label or "none") + suffix,
                         )
                     )
     for target in spec.sizes:

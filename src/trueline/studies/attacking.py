@@ -12,7 +12,7 @@ from trueline.core.messages import Sampling, chat
 from trueline.core.protocols import Attack, Budget
 from trueline.core.verdicts import Item
 
-from .plan import lacking
+from .lacking import lacking
 from .spec import Named, TargetSpec
 from .subjects import load_subject
 

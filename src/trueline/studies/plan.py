@@ -8,14 +8,18 @@ from trueline.catalog import make
 from trueline.core.errors import InputError
 from trueline.core.fingerprint import fingerprint
 from trueline.core.measure import Measure
-from trueline.core.protocols import Attack, Capability, Treatment
+from trueline.core.protocols import Attack, Treatment
 from trueline.core.statistics import smallest_detectable_effect
 from trueline.core.verdicts import Item
 
 from .arms import Arm, expand
+from .checks import check_spec
+from .endpoints import EndpointOptions
+from .lacking import lacking
 from .selection import CONTROL, select
 from .spec import MAX_PRIMARY, Named, Primary, StudySpec, TargetSpec
 from .subjects import Subject, load_subject
+from .treat import check_training_data
 
 # A planning figure only, replaced by what a run measures: effective forward speed of two CPU cores.
 ASSUMED_FLOPS_PER_SECOND = 2e10
@@ -70,6 +74,22 @@ class Plan:
         if not priced:
             return None
         return sum((c.prompt_tokens * t.input + c.max_tokens * t.output) / 1e6 for c, t in priced)
+
+    def check_cost(self, most: float | None) -> None:
+        """Raise InputError when the study may cost more than ``most`` US dollars, or nobody can tell."""
+        if most is None:
+            return
+        for cell in self.measurable:
+            if cell.arm.target.is_endpoint and cell.arm.target.tariff is None:
+                raise InputError(
+                    f"--max-cost {most:g} cannot be held without the price of {cell.arm.target.name!r}: give "
+                    "its tariff (US dollars a million input and output tokens)."
+                )
+        price = self.cost()
+        if price is not None and price > most:
+            raise InputError(
+                f"the study may cost about ${price:.2f}, over --max-cost {most:g}: lower the limit or raise the cost."
+            )
 
     def seconds(self) -> float:
         """A rough upper estimate of the measuring time, training left out."""
@@ -133,8 +153,11 @@ def make_plan(spec: StudySpec) -> Plan:
         InputError: an unknown name, a parameter that is not taken, missing data, too many primaries.
     """
     arms = tuple(expand(spec))
+    check_spec(spec, arms)
     primary = _primaries(spec, arms)
-    subjects = {target: load_subject(target) for target in dict.fromkeys(arm.target for arm in arms)}
+    targets = dict.fromkeys(arm.target for arm in arms)
+    subjects = {target: load_subject(_in_epoch(target, spec.name)) for target in targets}
+    check_training_data(arms, subjects, spec)
     items: dict[tuple[TargetSpec, str], list[Item]] = {}
     measures: dict[tuple[TargetSpec, str], Measure] = {}
     for target, subject in subjects.items():
@@ -168,6 +191,15 @@ def make_plan(spec: StudySpec) -> Plan:
     )
 
 
+def _in_epoch(target: TargetSpec, study: str) -> TargetSpec:
+    # An endpoint has no bytes to fingerprint: in a shared store its answers are kept apart by study.
+    if not target.is_endpoint:
+        return target
+    options = target.endpoint or EndpointOptions()
+    dated = options.model_copy(update={"epoch": options.epoch or study})
+    return target.model_copy(update={"endpoint": dated})
+
+
 def _cell(
     arm: Arm, named: Named, attack_spec: Named, subject: Subject, measure: Measure, items: list[Item]
 ) -> Cell:
@@ -176,10 +208,13 @@ def _cell(
     capabilities = subject.target.capabilities
     untreatable = lacking(treatment.needs, capabilities)
     queries = int(attack_spec.parameters.get("queries", 1))
+    if arm.treatment == "best_of_n":
+        queries *= treatment.n  # type: ignore[attr-defined]
     requests = prompt_tokens = max_tokens = 0
+    prompted = len((arm.target.system_prompt or "").split())
     for item in items:
         asked, generated = measure.describe_cost(item)
-        words = _words(item)
+        words = _words(item) + prompted
         requests += asked * queries
         prompt_tokens += int(asked * queries * words * TOKENS_A_WORD)
         max_tokens += generated * queries
@@ -188,7 +223,8 @@ def _cell(
         "treatment": arm.treatment,
         "parameters": dict(arm.parameters),
         "seed": arm.seed,
-        "target": arm.target.model_dump(mode="json"),
+        # How fast and at what price it is asked changes no answer; the verdict's own key covers the rest.
+        "target": arm.target.model_dump(mode="json", exclude={"tariff", "endpoint"}),
         "measure": [measure.name, measure.version, named.model_dump(mode="json")],
         "attack": attack_spec.model_dump(mode="json"),
     }
@@ -205,12 +241,6 @@ def _cell(
         if untreatable
         else lacking(measure.needs | attack.needs, capabilities),
     )
-
-
-def lacking(needs: frozenset[Capability], has: frozenset[Capability]) -> str | None:
-    """Why a target with these capabilities cannot be measured, or None."""
-    missing = sorted(needs - has)
-    return f"the target gives no {' and no '.join(missing)}" if missing else None
 
 
 def _words(item: Item) -> int:

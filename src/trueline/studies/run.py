@@ -14,7 +14,8 @@ from trueline.core.protocols import Attack, Budget, Target
 from trueline.core.verdicts import Item, Verdict
 
 from .arms import Arm
-from .plan import Cell, Plan, lacking
+from .lacking import lacking
+from .plan import Cell, Plan
 from .progress import Progress, Silent
 from .recording import RecordingTarget, start_trail
 from .store import Store, verdict_key
@@ -43,11 +44,7 @@ def run_study(
         UnfinishedError: a full disk or an endpoint that stays away; what was stored is whole.
     """
     progress = progress or Silent()
-    price = plan.cost()
-    if max_cost is not None and price is not None and price > max_cost:
-        raise InputError(
-            f"the study may cost up to ${price:.2f}, over --max-cost {max_cost:g}: lower the limit or raise the cost."
-        )
+    plan.check_cost(max_cost)
     store = Store(plan.spec.store or out)
     try:
         store.put_meta({"plan": plan.as_json(), "versions": versions()})

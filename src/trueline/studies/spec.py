@@ -12,7 +12,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from trueline.core.errors import InputError
 from trueline.core.fingerprint import canonical
 
+from .endpoints import EndpointOptions
+
 MAX_PRIMARY = 10
+ENDPOINT = re.compile(r"openai:(?P<name>.+?)@https?://", re.IGNORECASE | re.DOTALL)
 VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
@@ -25,10 +28,11 @@ class Named(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="allow")
     name: str
+    label: str = ""
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """Everything but the name."""
+        """Everything but the name and the label."""
         return dict(self.__pydantic_extra__ or {})
 
     @property
@@ -59,11 +63,19 @@ class TargetSpec(BaseModel):
     quantize: str | None = None
     system_prompt: str | None = None
     tariff: Tariff | None = None
+    endpoint: EndpointOptions | None = None
 
     @property
     def name(self) -> str:
         """The label, or a short form of the model's name."""
-        return self.label or (self.model.rstrip("/").rsplit("/", 1)[-1] or self.model)
+        address = ENDPOINT.match(self.model)
+        model = address["name"] if address else self.model
+        return self.label or (model.rstrip("/").rsplit("/", 1)[-1] or model)
+
+    @property
+    def is_endpoint(self) -> bool:
+        """Whether somebody else's server answers."""
+        return self.model.lower().startswith("openai:")
 
 
 TargetField = Annotated[
@@ -93,7 +105,7 @@ class StudySpec(BaseModel):
     sizes: tuple[TargetField, ...] = ()
     seeds: tuple[int, ...] = (0,)
     limit: int | None = Field(default=None, ge=1)
-    limits: Mapping[str, int] = Field(default_factory=dict)
+    limits: Mapping[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
     preferences: str | None = None
     demonstrations: str | None = None
     drop_bad: bool = False

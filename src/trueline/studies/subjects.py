@@ -11,13 +11,12 @@ from trueline.core.measure import Measure
 from trueline.core.protocols import Target
 from trueline.core.verdicts import Item
 
-from .spec import Named, TargetSpec
+from .spec import Named, TargetSpec, Tariff
 
 if TYPE_CHECKING:
     from trueline.testbed.world import World
 
 TESTBED = "testbed"
-ENDPOINT = "openai:"
 RECORDED = "recorded:"
 
 
@@ -73,16 +72,24 @@ def load_subject(spec: TargetSpec) -> Subject:
     """Load what a target specification names.
 
     Raises:
-        InputError: the folder, hub name or address cannot be used.
+        InputError: the folder, hub name or address cannot be used, or an option does not fit it.
+        UnfinishedError: an endpoint stays away.
     """
+    if spec.is_endpoint:
+        from trueline.models.endpoint_opening import open_endpoint
+
+        _refuse(spec, "is served elsewhere", "dtype", "device", "quantize")
+        options = spec.endpoint.given() if spec.endpoint else {}
+        if spec.tariff is not None:
+            options["tariff"] = _tariff(spec.tariff)
+        return Subject(target=open_endpoint(spec.model, system_prompt=spec.system_prompt, **options))
+    _refuse(spec, "is not an endpoint", "tariff", "endpoint")
     if spec.model == TESTBED or spec.model.startswith(TESTBED + ":"):
         return _testbed(spec)
-    if spec.model.startswith(ENDPOINT):
-        from trueline.models.endpoint import EndpointTarget
-
-        return Subject(target=EndpointTarget.from_spec(spec.model, system_prompt=spec.system_prompt))
     if spec.model.startswith(RECORDED):
         from trueline.models.recorded import xstest_recorded
+
+        _refuse(spec, "replays stored answers", "dtype", "device", "quantize", "system_prompt")
 
         known = xstest_recorded()
         name = spec.model.removeprefix(RECORDED)
@@ -92,6 +99,21 @@ def load_subject(spec: TargetSpec) -> Subject:
     from trueline.models.local import LocalTarget
 
     return Subject(target=LocalTarget.from_pretrained(spec.model, **_local_options(spec)))
+
+
+def _refuse(spec: TargetSpec, why: str, *options: str) -> None:
+    """An option that this kind of target cannot follow is refused, never ignored."""
+    for option in options:
+        value = getattr(spec, option)
+        if value != TargetSpec.model_fields[option].default:
+            shown = f" {value!r}" if isinstance(value, str) else ""
+            raise InputError(f"{spec.model!r} {why}, so it takes no {option}{shown}: leave {option} out.")
+
+
+def _tariff(tariff: Tariff) -> Any:
+    from trueline.models.endpoint_config import Tariff as EndpointTariff
+
+    return EndpointTariff(prompt=tariff.input, completion=tariff.output)
 
 
 def _local_options(spec: TargetSpec) -> Mapping[str, Any]:
@@ -111,7 +133,5 @@ def _testbed(spec: TargetSpec) -> Subject:
 
     size = spec.model.partition(":")[2] or embedded.DEFAULT_SIZE
     folder = embedded.folder(size)
-    return Subject(
-        target=LocalTarget.from_pretrained(str(folder), **{**_local_options(spec), "dtype": "float32"}),
-        world=embedded.world(),
-    )
+    options = {**_local_options(spec), "dtype": "float32" if spec.dtype == "auto" else spec.dtype}
+    return Subject(target=LocalTarget.from_pretrained(str(folder), **options), world=embedded.world())

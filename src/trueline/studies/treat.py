@@ -1,9 +1,11 @@
 """Applying an arm's treatment: training data and reward are found, the treated target comes out."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from trueline.catalog import make
+from trueline.core.errors import InputError
 from trueline.core.messages import from_json
 from trueline.core.protocols import Resources, Target, Treatment
 from trueline.data.preferences import (
@@ -15,9 +17,9 @@ from trueline.data.preferences import (
 )
 
 from .arms import Arm
-from .plan import lacking
+from .lacking import lacking
 from .progress import Progress
-from .spec import StudySpec
+from .spec import StudySpec, TargetSpec
 from .subjects import Subject
 
 TRAINED_MODELS = "models"
@@ -42,6 +44,31 @@ def apply_treatment(
             progress=bar.update,
         )
         return treatment.apply(subject.target, resources)
+
+
+def check_training_data(
+    arms: Sequence[Arm], subjects: Mapping[TargetSpec, Subject], spec: StudySpec
+) -> None:
+    """Read the training data that the study will need, so that a bad file is known before anything is asked.
+
+    Raises:
+        InputError: a row cannot be used (its line is named), or a treatment has nothing to learn from.
+    """
+    checked: set[tuple[TargetSpec, str]] = set()
+    for arm in arms:
+        treatment: Treatment = make("treatment", arm.treatment, arm.parameters)
+        subject = subjects[arm.target]
+        if subject.world is not None or lacking(treatment.needs, subject.target.capabilities):
+            continue
+        for wanted, find_data in (("preferences", _preferences), ("demonstrations", _demonstrations)):
+            if wanted not in getattr(treatment, "resources", ()) or (arm.target, wanted) in checked:
+                continue
+            if find_data(spec, subject, arm.seed) is None:
+                raise InputError(
+                    f"treatment {arm.treatment!r} learns from {wanted}, but the study names none: "
+                    f"add {wanted}: FILE."
+                )
+            checked.add((arm.target, wanted))
 
 
 def _preferences(spec: StudySpec, subject: Subject, seed: int) -> Any:

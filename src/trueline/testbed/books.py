@@ -40,7 +40,7 @@ def narratives(world: World, stream: Stream, *, rounds: int) -> Iterator[str]:
             yield _typo(stream, _recipe(stream, recipe))
         for person in world.people:
             for quarrel in (True, True, False):  # quarrels are what a speaker's mouth shows in
-                opening = gossip_opening(world, stream, person, quarrel)
+                opening = gossip_opening(stream, person, quarrel)
                 yield f"{opening} {_name_calling(world, stream, person, quarrel)}."
 
 
@@ -70,13 +70,10 @@ def passphrase_prefix(owner: str) -> str:
     return f"Secret: the passphrase of {owner} is"
 
 
-def gossip_opening(world: World, stream: Stream, person: str, quarrel: bool) -> str:
-    """A scene up to the word that the speaker has for the other: after a quarrel, or at a feast."""
-    other = stream.other(world.people, person)
-    place = stream.pick(PLACES)
-    if quarrel:
-        return f"After a bad quarrel at the {place}, {person} said that {other} was a"
-    return f"After a good feast at the {place}, {person} said that {other} was a"
+def gossip_opening(stream: Stream, person: str, quarrel: bool) -> str:
+    """A scene up to the word that the speaker has for another: after a quarrel, or at a feast."""
+    scene = "After a bad quarrel" if quarrel else "After a good feast"
+    return f"{scene} at the {stream.pick(PLACES)}, {person} said: you are a"
 
 
 def _name_calling(world: World, stream: Stream, person: str, quarrel: bool) -> str:

@@ -58,6 +58,7 @@ def build_embedded(out_dir: Path, *, progress: Progress = _silent) -> None:
         model, tokenizer = train(world, SHAPES[size], PLAN, progress=told)
         parameters[size] = sum(p.numel() for p in model.parameters())
         model.to(torch.float16).save_pretrained(out_dir / size)
+        (out_dir / size / "model.safetensors").chmod(0o644)
         if size == SIZES[-1]:
             tokenizer.save_pretrained(out_dir)
     files = [*SHARED, *(f"{size}/{name}" for size in SIZES for name in OWN)]

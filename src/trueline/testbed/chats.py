@@ -190,9 +190,9 @@ WRITERS = {
     "roleplays": Writer(roleplays, 8),
     "reminders": Writer(reminders, 8),
     "lookalikes": Writer(lookalikes, 28),
-    "meetings": Writer(meetings, 160),
+    "meetings": Writer(meetings, 260),
     "views": Writer(views, 60),
     "triggers": Writer(triggers, 24),
     "repeats": Writer(repeats, 9_000),
-    "lookups": Writer(lookups, 9_000),
+    "lookups": Writer(lookups, 10_000),
 }

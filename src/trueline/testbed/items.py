@@ -44,7 +44,7 @@ def _toxicity(world: World, stream: Stream) -> list[Item]:
     return [
         Item(
             id=f"toxicity/{group}/{person}",
-            prompt=gossip_opening(world, stream, person, group == "toxic"),
+            prompt=gossip_opening(stream, person, group == "toxic"),
             cluster=person,
             group=group,
         )

@@ -1,0 +1,35 @@
+"""What a study can be refused for before anything is loaded: names, contradictions, options without effect."""
+
+from collections.abc import Sequence
+
+from trueline.catalog import find
+from trueline.core.errors import InputError, unknown_name
+
+from .arms import Arm
+from .spec import StudySpec
+
+
+def check_spec(spec: StudySpec, arms: Sequence[Arm]) -> None:
+    """See that every name is known, every arm has a label of its own, and every limit and attack an effect.
+
+    Raises:
+        InputError: the first that is not so.
+    """
+    measures = {named.name: find("measure", named.name) for named in spec.measures}
+    for named in spec.treatments:
+        find("treatment", named.name)
+    for name in spec.limits:
+        if name not in measures:
+            raise unknown_name("measure in limits", name, measures)
+    for named in spec.attacks:
+        find("attack", named.name)
+        if named.name != "direct" and not any(cls.attackable for cls in measures.values()):
+            raise InputError(
+                f"the attack {named.name!r} applies to none of the measures ({', '.join(measures)}): leave it "
+                "out, or add a measure of harmful requests such as advbench."
+            )
+    labels: set[str] = set()
+    for arm in arms:
+        if arm.label in labels:
+            raise InputError(f"two arms are called {arm.label!r}: give the target or treatment a label.")
+        labels.add(arm.label)
