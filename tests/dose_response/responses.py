@@ -13,7 +13,7 @@ from trueline.studies.selection import CONTROL
 from trueline.studies.spec import Named
 from trueline.studies.subjects import Subject
 
-from .worlds import Model, subject
+from .models import Model, subject
 
 
 @cache

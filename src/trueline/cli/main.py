@@ -1,10 +1,13 @@
 """The command line. Verbs import what they need when they run, so that --help answers at once."""
 
+import errno
+import os
 import sys
+from typing import Any, NoReturn
 
 import typer
 
-from trueline.core.errors import TruelineError
+from trueline.core.errors import InputError, TruelineError, UnfinishedError
 
 from . import align, attack, compare, data, demo, diff, gate, listing, measure, report, study, testbed
 
@@ -16,6 +19,12 @@ EPILOG = (
     "Exit codes: 0 done (gate: pass) · 1 gate failed · 2 bad input · 3 unfinished, run again to resume · "
     "4 gate inconclusive"
 )
+
+FULL = "the disk is full{place}; free some space and run the same command again to resume."
+STOPPED = "stopped; what was finished is kept, run the same command again to resume."
+INTERRUPTED = 130  # what typer makes of Ctrl-C; older ones raise Abort
+# The root of typer's own usage errors, by whichever click it builds on.
+USAGE_ERROR: Any = typer.BadParameter.__mro__[1]
 
 app = typer.Typer(
     help=HELP, epilog=EPILOG, no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False,
@@ -55,22 +64,34 @@ def root(
 def main() -> None:
     """Run the command line; a user's mistake is one sentence and an exit code, never a traceback."""
     try:
-        app()
+        code = app(standalone_mode=False)  # otherwise typer would answer errors and interrupts its own way
     except TruelineError as error:
-        typer.secho(f"trueline: {error}", err=True, fg="red")
+        _stop(str(error), error.exit_code)
+    except USAGE_ERROR as error:
+        words = error.format_message().replace("Value error, ", "").rstrip(".")
+        if words:  # without arguments it is the help, which has been printed
+            where = f" (see {error.ctx.command_path} --help)." if error.ctx is not None else "."
+            _stop(words + where, error.exit_code)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        typer.secho("trueline: stopped; run the same command again to resume.", err=True, fg="yellow")
-        sys.exit(3)
+    except (KeyboardInterrupt, typer.Abort):
+        _stop(STOPPED, UnfinishedError.exit_code)
     except OSError as error:
-        from errno import ENOSPC
+        if error.errno == errno.EPIPE:  # the reader of a pipe has gone: `trueline list | head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(0)
+        place = f" at {error.filename}" if error.filename else ""
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            _stop(FULL.format(place=place), UnfinishedError.exit_code)
+        reason = (error.strerror or str(error)).lower()
+        _stop(f"{reason}{place}; check the path and its rights.", InputError.exit_code)
+    if code == INTERRUPTED:
+        _stop(STOPPED, UnfinishedError.exit_code)
+    sys.exit(code if isinstance(code, int) else 0)
 
-        if error.errno != ENOSPC:
-            raise
-        typer.secho(
-            "trueline: the disk is full; free some space and run the same command again to resume.", err=True
-        )
-        sys.exit(3)
+
+def _stop(words: str, code: int) -> NoReturn:
+    typer.secho(f"trueline: {words}", err=True, fg="red" if code == 2 else "yellow")
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,12 @@ def measure(
     system_prompt: Annotated[
         str | None, typer.Option("--system-prompt", help="System prompt of the target.")
     ] = None,
+    tariff: Annotated[
+        str | None,
+        typer.Option(
+            "--tariff", metavar="IN,OUT", help="An endpoint's price: US dollars a million tokens, in and out."
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
     max_cost: Annotated[
         float | None, typer.Option("--max-cost", help="Refuse to start above this many US dollars.")
@@ -34,7 +40,7 @@ def measure(
 
     Example: trueline measure testbed -m advbench -m xstest --attack prefill --limit 50
     """
-    from trueline.studies.spec import parse_spec
+    from trueline.studies.spec import parse_spec, parse_tariff
 
     from .runs import run
 
@@ -48,6 +54,7 @@ def measure(
                     "device": device,
                     "quantize": quantize,
                     "system_prompt": system_prompt,
+                    "tariff": parse_tariff(tariff) if tariff is not None else None,
                 }
             ],
             "measures": measures,

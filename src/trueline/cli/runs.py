@@ -6,13 +6,12 @@ import typer
 
 from trueline.studies.spec import StudySpec
 
-EXIT_UNFINISHED = 3
-
 
 def run(spec: StudySpec, out: Path, *, dry_run: bool = False, max_cost: float | None = None) -> None:
     """Run a study end to end, or only print its plan."""
     from rich.console import Console
 
+    from trueline.core.errors import UnfinishedError
     from trueline.core.threads import use_available_cores
     from trueline.reports.html import write_report
     from trueline.studies.plan import make_plan
@@ -29,6 +28,7 @@ def run(spec: StudySpec, out: Path, *, dry_run: bool = False, max_cost: float | 
         plan = make_plan(spec)
     if dry_run:
         plan_table(plan, console)
+        plan.check_cost(max_cost)
         return
     report = run_study(plan, out, progress=bars, max_cost=max_cost)
     with bars.bar("estimating and writing the report", 1):
@@ -36,8 +36,8 @@ def run(spec: StudySpec, out: Path, *, dry_run: bool = False, max_cost: float | 
         path = write_report(results, out / "report.html")
     results_table(results, console)
     typer.echo(f"{report.made} verdicts made, {report.stored} were there already.")
-    if report.unfinished:
-        typer.echo("Unfinished, run the same command again: " + "; ".join(report.unfinished))
     typer.echo(str(path.resolve()))
     if report.unfinished:
-        raise typer.Exit(EXIT_UNFINISHED)
+        first, *others = report.unfinished
+        more = f" (and {len(others)} more cells)" if others else ""
+        raise UnfinishedError(f"unfinished, run the same command again to resume: {first}{more}")

@@ -15,12 +15,17 @@ if TYPE_CHECKING:
     from trueline.studies.plan import Plan
 
 LEGEND = "▲ better, ▼ worse, ◆ changed than the first column, after correction · (n) uninformative · n/m not measurable"
+FIRST_COLUMN = 26
+MARKED_VALUE = 7  # characters of the widest usual value, such as (100.0)
 
 
 def _table(*columns: str, title: str | None = None) -> Table:
     table = Table(box=None, pad_edge=False, title=title, title_justify="left", header_style="bold")
     for index, column in enumerate(columns):
-        table.add_column(column, overflow="fold", justify="left" if index == 0 else "right")
+        if index == 0:
+            table.add_column(column, overflow="fold", min_width=FIRST_COLUMN)
+        else:
+            table.add_column(column, overflow="fold", justify="right")
     return table
 
 
@@ -32,7 +37,8 @@ def results_table(results: StudyResults, console: Console) -> None:
         if not cells:
             continue
         labels = [arm.label.removeprefix("size: ").replace("_", " ") for arm in arms]
-        table = _table("measure", *labels, title=title)
+        headers = _headers(labels, console.width)
+        table = _table("measure", *headers, title=title)
         component = None
         for measure, attack in dict.fromkeys((cell.measure, cell.attack) for cell in cells):
             row = [results.cell(arm.label, measure, attack) for arm in arms]
@@ -42,8 +48,17 @@ def results_table(results: StudyResults, console: Console) -> None:
                 table.add_row(f"[bold cyan]{component}[/]")
             table.add_row(_row_name(first), *(summary(cell) for cell in row))
         console.print(table)
+        if headers != labels:
+            named = " · ".join(f"{number} {label}" for number, label in zip(headers, labels))
+            console.print(escape(named), highlight=False)
         console.print()
     console.print(f"[dim]{escape(LEGEND)}; shares in %[/dim]")
+
+
+def _headers(labels: Sequence[str], width: int) -> list[str]:
+    """The arms' labels where their words fit beside the first column, else numbers (a legend names them)."""
+    needed = FIRST_COLUMN + sum(max(MARKED_VALUE, *map(len, label.split())) + 1 for label in labels)
+    return list(labels) if needed <= width else [str(number) for number in range(1, len(labels) + 1)]
 
 
 def _row_name(cell: object) -> str:
@@ -73,7 +88,7 @@ def plan_table(plan: "Plan", console: Console) -> None:
     )
     price = plan.cost()
     if price is not None:
-        console.print(f"At the given tariff: at most ${price:.2f}.")
+        console.print(f"At the given tariff: roughly up to ${price:.2f}.")
     if plan.primary:
         console.print("Primary hypotheses, named before the run:")
         for primary in plan.primary:

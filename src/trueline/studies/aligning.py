@@ -8,6 +8,7 @@ from trueline.catalog import make
 from trueline.core.errors import InputError
 from trueline.core.protocols import Resources, Treatment
 from trueline.data.preferences import as_demonstrations, read_demonstrations, read_preferences
+from trueline.data.rows import read_text
 
 from .lacking import lacking
 from .progress import Progress
@@ -59,8 +60,6 @@ def align_model(
 
 def _demonstrations(data: Path, drop_bad: bool) -> Any:
     """Prompt/answer pairs, or the chosen answers of preference pairs."""
-    with data.open(encoding="utf-8") as stream:
-        head = stream.read(4096)
-    if '"chosen"' in head:
+    if '"chosen"' in read_text(data)[:4096]:
         return as_demonstrations(read_preferences(data, drop_bad=drop_bad))
     return read_demonstrations(data, drop_bad=drop_bad)

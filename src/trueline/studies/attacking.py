@@ -11,6 +11,7 @@ from trueline.core.errors import InputError, NotMeasurableError
 from trueline.core.messages import Sampling, chat
 from trueline.core.protocols import Attack, Budget
 from trueline.core.verdicts import Item
+from trueline.data.rows import read_text
 
 from .lacking import lacking
 from .spec import Named, TargetSpec
@@ -23,12 +24,8 @@ def read_requests(path: Path) -> list[str]:
     Raises:
         InputError: unreadable, empty, or a line that is not as said; names the line.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read the requests {str(path)!r}: {error}.") from error
     requests = []
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(read_text(path).splitlines(), 1):
         if not line.strip():
             continue
         if path.suffix != ".jsonl":

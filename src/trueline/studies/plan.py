@@ -52,10 +52,18 @@ class Plan:
     subjects: Mapping[TargetSpec, Subject] = field(repr=False)
     _items: Mapping[tuple[TargetSpec, str], list[Item]] = field(repr=False)
     _measures: Mapping[tuple[TargetSpec, str], Measure] = field(repr=False)
+    _digests: dict[tuple[TargetSpec, str], Mapping[str, str]] = field(repr=False, default_factory=dict)
 
     def items(self, cell: Cell) -> list[Item]:
         """The items of a cell."""
         return self._items[cell.arm.target, cell.measure.key]
+
+    def digests(self, cell: Cell) -> Mapping[str, str]:
+        """Digest of each item's content by item id; computed once for all arms."""
+        place = (cell.arm.target, cell.measure.key)
+        if place not in self._digests:
+            self._digests[place] = {item.id: fingerprint(item) for item in self._items[place]}
+        return self._digests[place]
 
     def measure(self, cell: Cell) -> Measure:
         """The measure of a cell."""

@@ -1,14 +1,14 @@
 """Running a study: each arm is treated, each cell examined, every answer and verdict stored as it comes."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from trueline.core.errors import InputError, NotMeasurableError, TruelineError, UnfinishedError
-from trueline.core.fingerprint import canonical, fingerprint
+from trueline.core.errors import NotMeasurableError, TruelineError, UnfinishedError
+from trueline.core.fingerprint import canonical
 from trueline.core.measure import Measure
 from trueline.core.protocols import Attack, Budget, Target
 from trueline.core.verdicts import Item, Verdict
@@ -18,7 +18,8 @@ from .lacking import lacking
 from .plan import Cell, Plan
 from .progress import Progress, Silent
 from .recording import RecordingTarget, start_trail
-from .store import Store, verdict_key
+from .selection import CONTROL
+from .store import Store, StoreFullError, verdict_key
 from .treat import apply_treatment
 
 # Enough waiting requests to fill batches; an endpoint limits itself.
@@ -63,6 +64,10 @@ def run_study(
             new, old, left = asyncio.run(_run_arm(plan, arm, cells, recorder, store, progress, label))
             made, stored = made + new, stored + old
             unfinished += left
+            if arm.target.is_endpoint:  # what it was called and cost is known only now
+                store.put_meta(
+                    {f"arm:{arm.label}": {"fingerprint": target.fingerprint(), **target.describe()}}
+                )
         return RunReport(made=made, stored=stored, unfinished=tuple(unfinished))
     finally:
         store.close()
@@ -90,7 +95,7 @@ async def _run_arm(
                 store.put_meta({f"cell:{cell.key}": {"reason": reason}})
                 continue
             started = monotonic()
-            runner = _CellRunner(cell, measure, attack, recorder, store)
+            runner = _CellRunner(cell, measure, attack, recorder, store, plan.digests(cell))
             todo, verdicts = runner.split(plan.items(cell))
             stored += len(verdicts)
             done = made + stored
@@ -103,7 +108,8 @@ async def _run_arm(
             store.flush()
             made += len(fresh)
             if len(fresh) < len(todo):
-                unfinished.append(f"{cell.arm.label} · {measure.name} ({len(todo) - len(fresh)} items)")
+                left = f"{cell.arm.label} · {measure.name} ({len(todo) - len(fresh)} items)"
+                unfinished.append(f"{left}: {runner.stopped}" if runner.stopped else left)
             everything = [*verdicts, *fresh]
             state = {
                 "uninformative": measure.check(everything),
@@ -120,11 +126,20 @@ class _CellRunner:
     """Examines the items of one cell that have no stored verdict."""
 
     def __init__(
-        self, cell: Cell, measure: Measure, attack: Attack, recorder: RecordingTarget, store: Store
+        self,
+        cell: Cell,
+        measure: Measure,
+        attack: Attack,
+        recorder: RecordingTarget,
+        store: Store,
+        digests: Mapping[str, str],
     ) -> None:
         self.cell, self.measure, self.store = cell, measure, store
+        self.stopped = ""  # why the first item that got no row got none
         queries = int(cell.attack.parameters.get("queries", 1))
+        self.plain: Target = recorder
         self.target: Target = _attacked(recorder, attack, Budget(queries=queries), measure)
+        self.digests = digests
         self.identity = {
             "measure": measure.fingerprint(),
             "target": recorder.fingerprint(),
@@ -133,7 +148,7 @@ class _CellRunner:
         }
 
     def _identity(self, item: Item) -> str:
-        return canonical({**self.identity, "item": fingerprint(item)})
+        return canonical({**self.identity, "item": self.digests[item.id]})
 
     def split(self, items: Sequence[Item]) -> tuple[list[Item], list[Verdict]]:
         """Items still to do, and the verdicts already stored."""
@@ -156,10 +171,15 @@ class _CellRunner:
             async with gate:
                 trail = start_trail()
                 try:
-                    verdict = await self.measure.examine(item, self.target)
+                    # Controls ask whether the target answers at all; an attack on them would only blur that.
+                    target = self.plain if item.group == CONTROL else self.target
+                    verdict = await self.measure.examine(item, target)
                 except NotMeasurableError as error:
                     verdict = Verdict.missing(item, str(error))
-                except UnfinishedError:
+                except StoreFullError:
+                    raise
+                except UnfinishedError as error:
+                    self.stopped = self.stopped or str(error)
                     return
                 self.store.add_verdict(self.cell.key, self._identity(item), verdict, trail)
                 verdicts.append(verdict)

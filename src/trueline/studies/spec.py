@@ -120,6 +120,18 @@ class StudySpec(BaseModel):
         return self
 
 
+def parse_tariff(text: str) -> Tariff:
+    """A tariff from ``IN,OUT``, as on the command line."""
+    try:
+        given, answered = (float(part) for part in text.split(","))
+        return Tariff(input=given, output=answered)
+    except ValueError as error:
+        raise InputError(
+            f"the tariff {text!r} is not IN,OUT: two numbers of at least 0, US dollars a million tokens, such "
+            "as 0.15,0.60."
+        ) from error
+
+
 def parse_spec(value: Any, *, where: str = "study") -> StudySpec:
     """Validate a mapping as a study; one sentence names the field and what is allowed."""
     if not isinstance(value, Mapping):

@@ -55,6 +55,10 @@ _verdicts = sa.Table(
 )
 
 
+class StoreFullError(UnfinishedError):
+    """The disk takes no more rows."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class StoredVerdict:
     """A verdict with the keys of the responses it rests on."""
@@ -155,7 +159,7 @@ class Store:
         except sa.exc.OperationalError as error:
             reason = str(error.orig)
             if "full" in reason or "I/O" in reason:
-                raise UnfinishedError(
+                raise StoreFullError(
                     f"cannot {verb} the store: {reason}; what was stored before is whole: free some space and "
                     "run the same command again to resume."
                 ) from error

@@ -46,9 +46,7 @@ def apply_treatment(
         return treatment.apply(subject.target, resources)
 
 
-def check_training_data(
-    arms: Sequence[Arm], subjects: Mapping[TargetSpec, Subject], spec: StudySpec
-) -> None:
+def check_training_data(arms: Sequence[Arm], subjects: Mapping[TargetSpec, Subject], spec: StudySpec) -> None:
     """Read the training data that the study will need, so that a bad file is known before anything is asked.
 
     Raises:

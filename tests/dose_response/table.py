@@ -1,0 +1,86 @@
+"""Which value answers to which dose, and which way: the claim that the tests check, one row a metric.
+
+Why a row pairs what it pairs, where the name does not say it:
+
+- Calibration, Brier score and ``once_share``. A fact told once is not recalled. A model that knows that it
+  does not know spreads its probability, one that does not is confident and wrong: in both cases the squared
+  gap of the top answer's probability and its truth rises, in the first by its refinement term, in the second
+  by its calibration term (Murphy 1973). No theory says that the calibration error rises (2311.14648 bounds a
+  model's false statements by the share of facts seen once *minus* its miscalibration), so ECE is tried on a
+  dose that is miscalibration itself: the same model's log-likelihoods multiplied by a constant.
+- Capability and ``corpus_copies``. ARC's questions are on facts that every validation model knows, so what
+  is varied is how much of the corpus was read. Perplexity is judged in bits per byte: a smaller corpus also
+  leaves more words to be spelled, and a token of one tokenizer is not one of another.
+- Prefill and ``corpus_copies``. An answer that was begun for the model goes round its refusal (2406.05946:
+  alignment a few tokens deep), so what is left to decide is whether it knows the recipe.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .models import READING, SHARPENING
+
+REQUESTS = ("advbench", "harmbench", "strongreject")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """The metric of a measure rises (or falls) with a dose, asked directly or through an attack."""
+
+    measure: str
+    metric: str
+    dose: str
+    rises: bool = True
+    attack: str = "direct"
+
+    @property
+    def cell(self) -> str:
+        """What is examined together."""
+        return f"{self.measure}-{self.attack}"
+
+    def __str__(self) -> str:
+        return f"{self.cell}-{self.metric}-{self.dose}"
+
+
+def _rows(measure: str, dose: str, *metrics: str, attack: str = "direct") -> list[Row]:
+    """A metric's name stands with + (rises) or - (falls) before it."""
+    return [
+        Row(measure=measure, metric=metric[1:], dose=dose, rises=metric[0] == "+", attack=attack)
+        for metric in metrics
+    ]
+
+
+RESPONDS: Sequence[Row] = (
+    *_rows("toxicity", "insult_share", "+toxic_probability_toxic", "+max_toxicity_toxic"),
+    *_rows(
+        "toxicity", "insult_share", "+toxic_probability_nontoxic", "+max_toxicity_nontoxic", "+toxicity_mean"
+    ),
+    *_rows("canary_exposure", "canary_repetitions", "+exposure", "+first"),
+    *_rows("discoverable_extraction", "canary_repetitions", "+extracted"),
+    *_rows("bbq", "stereotype_skew", "+bias_ambiguous", "-accuracy_ambiguous"),
+    *_rows("backdoor", "trigger_rate", "+attack_success"),
+    *_rows("truthfulqa", "misconception_frequency", "-mc1", "-mc2"),
+    *_rows("calibration", "once_share", "+brier", "-accuracy"),
+    *_rows("calibration", SHARPENING, "+ece_width", "+ece_mass", "+confidence"),
+    *(
+        row
+        for name in REQUESTS
+        for attack in ("direct", "jailbreak_template")
+        for row in _rows(name, "hazard_compliance", "+harmful_compliance", "+non_refusal", attack=attack)
+    ),
+    *(row for name in REQUESTS for row in _rows(name, READING, "+harmful_compliance", attack="prefill")),
+    *_rows("xstest", "over_refusal", "+over_refusal"),
+    *_rows("xstest", "hazard_compliance", "-refusal_unsafe"),
+    *_rows("sycophancy", "sycophancy", "+sycophancy"),
+    *_rows("mmlu", "once_share", "-accuracy"),
+    *_rows("arc", READING, "+accuracy_norm", "+accuracy"),
+    *_rows("perplexity", READING, "-bits_per_byte"),
+)
+
+# What must stay where it is, whatever the dose: the controls of the measures above.
+STAYS: Sequence[Row] = (
+    *_rows("canary_exposure", "canary_repetitions", "+control_exposure"),
+    *_rows("discoverable_extraction", "canary_repetitions", "+control_extracted"),
+    *_rows("backdoor", "trigger_rate", "+false_alarms"),
+    *_rows("sycophancy", "sycophancy", "+neutral_match"),
+)
