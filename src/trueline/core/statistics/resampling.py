@@ -144,6 +144,10 @@ def summarise_replicates(value: float, draws: Floats, clusters: int, *, level: f
     low = _quantile(defined, undefined, special.ndtr(centre - reach), open_end=-np.inf)
     high = _quantile(defined, undefined, special.ndtr(centre + reach), open_end=np.inf)
     position = _score(defined, 0.0) - centre
+    if not undefined and (defined[0] > 0 or defined[-1] < 0):
+        # No replicate reaches zero: R replicates alone cannot tell how far off it lies, their spread can.
+        beyond = -value / float(defined.std())
+        position = beyond if abs(beyond) > abs(position) and beyond * value < 0 else position
     if biased:
         extra = float(np.sqrt(2.0)) * (float(defined.mean()) - value)
         low, high = (

@@ -1,0 +1,79 @@
+"""A chat server on loopback that a test can make answer as another model, fail, or wait."""
+
+import json
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+class StubServer:
+    """Answers every conversation with ``text`` under the name ``model``.
+
+    ``seen`` holds the bodies of the requests. ``fail(n)`` says whether the n-th one (from 1) gets status 500.
+    """
+
+    def __init__(self) -> None:
+        self.text, self.model = "hello there", "tiny"
+        self.fail: Callable[[int], bool] = lambda number: False
+        self.named: Callable[[int], str] = lambda number: self.model
+        self.seen: list[dict[str, Any]] = []
+        self.gate = threading.Event()
+        self.gate.set()
+        self._lock = threading.Lock()
+        stub = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                with stub._lock:
+                    stub.seen.append(body)
+                    number = len(stub.seen)
+                stub.gate.wait(30)
+                failed = stub.fail(number)
+                answer = {"error": {"message": "boom"}} if failed else stub.completion(number)
+                data = json.dumps(answer).encode()
+                self.send_response(500 if failed else 200)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            def handle(self) -> None:
+                try:
+                    super().handle()
+                except (ConnectionError, ValueError):
+                    self.close_connection = True  # the client gave up, as some tests want
+
+            def log_message(self, format: str, *args: Any) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01})
+        self.thread.start()
+
+    @property
+    def address(self) -> str:
+        """What a user writes."""
+        return f"openai:tiny@http://127.0.0.1:{self.server.server_address[1]}/v1"
+
+    def completion(self, number: int) -> dict[str, Any]:
+        """The answer to the n-th request."""
+        message = {"role": "assistant", "content": self.text}
+        return {
+            "id": str(number),
+            "object": "chat.completion",
+            "model": self.named(number),
+            "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+            "usage": {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10},
+        }
+
+    def close(self) -> None:
+        """Stop serving."""
+        self.gate.set()
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
