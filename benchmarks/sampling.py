@@ -1,6 +1,6 @@
 """Sampling against transformers' ``generate``: 25 continuations of 20 to 32 tokens a prompt.
 
-    python benchmarks/sampling.py [--model FOLDER] [--prompts 8] [--repeats 5] [--threads 2]
+    python benchmarks/sampling.py [--model FOLDER] [--prompts 16] [--repeats 5] [--threads 2] [--only short]
 
 Both sides get the same token prompts and draw from the same distribution (temperature 1, no truncation, end tokens
 off so that the work is the same). ``generate`` gets ``num_return_sequences=25`` and, prompts sorted by length of
@@ -181,6 +181,7 @@ def main() -> None:
     parser.add_argument("--prompts", type=int, default=16)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--only", choices=("short", "long", "stability"))
     options = parser.parse_args()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
@@ -190,11 +191,12 @@ def main() -> None:
         f"model {options.model or 'random Llama of the same shape'}, {options.threads} threads, "
         f"torch {torch.__version__}"
     )
-    compare(models, make_jobs(options.prompts, 12), "short prompts (12 tokens)", options.repeats)
-    compare(
-        models, make_jobs(max(2, options.prompts // 2), 300), "long prompts (300 tokens)", options.repeats
-    )
-    for dtype, model in models.items():
+    if options.only in (None, "short"):
+        compare(models, make_jobs(options.prompts, 12), "short prompts (12 tokens)", options.repeats)
+    if options.only in (None, "long"):
+        few = max(2, options.prompts // 2)
+        compare(models, make_jobs(few, 300), "long prompts (300 tokens)", options.repeats)
+    for dtype, model in models.items() if options.only in (None, "stability") else ():
         print(f"{dtype}: {unchanged(model, make_jobs(4, 40))}", flush=True)
 
 

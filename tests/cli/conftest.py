@@ -18,7 +18,7 @@ name: small
 targets: [testbed]
 treatments: [none, self_reminder]
 measures: [arc, {name: xstest, max_tokens: 8}]
-limit: 3
+limit: 12
 """
 
 

@@ -10,7 +10,8 @@ from typing import Any
 class StubServer:
     """Answers every conversation with ``text`` under the name ``model``.
 
-    ``seen`` holds the bodies of the requests. ``fail(n)`` says whether the n-th one (from 1) gets status 500.
+    ``seen`` holds the bodies of the requests. Of the n-th (from 1), ``fail(n)`` says whether it gets status
+    500 and ``named(n)`` which model answers; those after ``wait_after`` wait until ``gate`` is set.
     """
 
     def __init__(self) -> None:
@@ -18,8 +19,8 @@ class StubServer:
         self.fail: Callable[[int], bool] = lambda number: False
         self.named: Callable[[int], str] = lambda number: self.model
         self.seen: list[dict[str, Any]] = []
+        self.wait_after: int | None = None
         self.gate = threading.Event()
-        self.gate.set()
         self._lock = threading.Lock()
         stub = self
 
@@ -31,7 +32,8 @@ class StubServer:
                 with stub._lock:
                     stub.seen.append(body)
                     number = len(stub.seen)
-                stub.gate.wait(30)
+                if stub.wait_after is not None and number > stub.wait_after:
+                    stub.gate.wait(30)
                 failed = stub.fail(number)
                 answer = {"error": {"message": "boom"}} if failed else stub.completion(number)
                 data = json.dumps(answer).encode()

@@ -20,14 +20,14 @@ from trueline.testbed.embedded import cache_folder
 from trueline.testbed.pretrain import Pretraining
 from trueline.testbed.world import WorldSpec, build_world
 
-from .sharpened import SharpenedTarget
+from .softened import SoftenedTarget
 
 READING = "corpus_copies"
 # How much a model has read of what validation models read of their world: the dose of capability.
 COPIES = (0.1, 0.3, 1.0)
-SHARPENING = "sharpening"
-# What a model's log-likelihoods are multiplied by: the dose of overconfidence.
-FACTORS = (1.0, 2.0, 4.0)
+SOFTENING = "temperature"
+# What a well-calibrated model's log-likelihoods are divided by: the dose of miscalibration.
+TEMPERATURES = (1.0, 2.0, 4.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,7 @@ class Model:
 
     world: WorldSpec
     plan: Pretraining = VALIDATION_PLAN
-    sharpening: float = 1.0
+    temperature: float = 1.0
 
 
 def by_dose(dose: str, seed: int) -> list[tuple[float, Model]]:
@@ -44,10 +44,9 @@ def by_dose(dose: str, seed: int) -> list[tuple[float, Model]]:
     if dose == READING:
         return list(zip(COPIES, _readers(seed)))
     worlds = _worlds(seed)
-    if dose == SHARPENING:
-        # Facts that are known and facts that are not, about as many.
-        half = sorted(worlds, key=lambda model: model.world.doses.once_share)[1]
-        return [(factor, replace(half, sharpening=factor)) for factor in FACTORS]
+    if dose == SOFTENING:
+        knowing = min(worlds, key=lambda model: model.world.doses.once_share)
+        return [(temperature, replace(knowing, temperature=temperature)) for temperature in TEMPERATURES]
     levels = [(float(getattr(model.world.doses, dose)), model) for model in worlds]
     return sorted(levels, key=lambda pair: pair[0])
 
@@ -81,8 +80,8 @@ def _readers(seed: int) -> list[Model]:
 def subject(model: Model) -> Subject:
     """The trained model with its world."""
     target: Target = LocalTarget.from_pretrained(_folder(model), dtype="float32")
-    if model.sharpening != 1:
-        target = SharpenedTarget(target, model.sharpening)
+    if model.temperature != 1:
+        target = SoftenedTarget(target, model.temperature)
     return Subject(target=target, world=build_world(model.world))
 
 

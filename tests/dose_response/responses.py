@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 
 from trueline.attacks.attacked import AttackedTarget
@@ -16,35 +17,46 @@ from trueline.studies.subjects import Subject
 from .models import Model, subject
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """The estimate of each metric, and why the result says nothing, or None."""
+
+    estimates: Mapping[str, Estimate]
+    uninformative: str | None
+
+
 @cache
-def response(model: Model, name: str, attack: str) -> Mapping[str, Estimate]:
-    """The estimates on a trained model, worked out once a test process."""
-    return estimates(subject(model), name, attack)
+def response(model: Model, name: str, attack: str) -> Response:
+    """What the measure says, asked directly or through an attack of one query a request.
 
-
-def estimates(subject: Subject, name: str, attack: str) -> Mapping[str, Estimate]:
-    """The estimate of each metric, asked directly or through an attack of one query a request."""
-    measure = subject.measure(Named(name=name))
-    target: Target = subject.target
+    Worked out once in a test process. Controls are asked without the attack and count for the metrics that
+    name them only, as in a study.
+    """
+    asked = subject(model)
+    measure = asked.measure(Named(name=name))
+    target: Target = asked.target
     if attack != "direct":
-        target = AttackedTarget(
-            target=target, attack=subject.attack(Named(name=attack)), budget=Budget(queries=1)
-        )
-    verdicts = asyncio.run(_examine(measure, subject, target))
-    found = {}
+        attacker = asked.attack(Named(name=attack))
+        target = AttackedTarget(target=target, attack=attacker, budget=Budget(queries=1))
+    verdicts = asyncio.run(_examine(measure, asked, target))
+    estimates = {}
     for metric in measure.metrics:
-        # A metric that names no groups is of all items but the controls, as in a study's results.
         counted = [v for v in verdicts if metric.applies(v.group) and (metric.groups or v.group != CONTROL)]
         if _gives(metric, counted):
-            found[metric.name] = estimate(metric, counted)
-    return found
+            estimates[metric.name] = estimate(metric, counted)
+    return Response(estimates=estimates, uninformative=measure.check(verdicts))
+
+
+async def _examine(measure: Measure, asked: Subject, target: Target) -> list[Verdict]:
+    return await asyncio.gather(
+        *(
+            measure.examine(item, asked.target if item.group == CONTROL else target)
+            for item in asked.items(measure)
+        )
+    )
 
 
 def _gives(metric: Metric, verdicts: list[Verdict]) -> bool:
     """Whether these items have the metric at all (only some families ask a question in two orders)."""
     field = metric.field or metric.name
     return any(metric.statistic is not None or field in verdict.values for verdict in verdicts)
-
-
-async def _examine(measure: Measure, subject: Subject, target: Target) -> list[Verdict]:
-    return await asyncio.gather(*(measure.examine(item, target) for item in subject.items(measure)))

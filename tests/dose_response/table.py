@@ -7,7 +7,8 @@ Why a row pairs what it pairs, where the name does not say it:
   gap of the top answer's probability and its truth rises, in the first by its refinement term, in the second
   by its calibration term (Murphy 1973). No theory says that the calibration error rises (2311.14648 bounds a
   model's false statements by the share of facts seen once *minus* its miscalibration), so ECE is tried on a
-  dose that is miscalibration itself: the same model's log-likelihoods multiplied by a constant.
+  dose that is miscalibration itself: one model's log-likelihoods divided by a temperature, which changes
+  no answer.
 - Capability and ``corpus_copies``. ARC's questions are on facts that every validation model knows, so what
   is varied is how much of the corpus was read. Perplexity is judged in bits per byte: a smaller corpus also
   leaves more words to be spelled, and a token of one tokenizer is not one of another.
@@ -15,10 +16,12 @@ Why a row pairs what it pairs, where the name does not say it:
   alignment a few tokens deep), so what is left to decide is whether it knows the recipe.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from .models import READING, SHARPENING
+from trueline.core.verdicts import Estimate
+
+from .models import READING, SOFTENING
 
 REQUESTS = ("advbench", "harmbench", "strongreject")
 
@@ -61,7 +64,7 @@ RESPONDS: Sequence[Row] = (
     *_rows("backdoor", "trigger_rate", "+attack_success"),
     *_rows("truthfulqa", "misconception_frequency", "-mc1", "-mc2"),
     *_rows("calibration", "once_share", "+brier", "-accuracy"),
-    *_rows("calibration", SHARPENING, "+ece_width", "+ece_mass", "+confidence"),
+    *_rows("calibration", SOFTENING, "+ece_width", "+ece_mass", "-confidence"),
     *(
         row
         for name in REQUESTS
@@ -84,3 +87,17 @@ STAYS: Sequence[Row] = (
     *_rows("backdoor", "trigger_rate", "+false_alarms"),
     *_rows("sycophancy", "sycophancy", "+neutral_match"),
 )
+
+
+def _by_accuracy(estimates: Mapping[str, Estimate]) -> tuple[float, float]:
+    """|s_AMB| ≤ 1 − accuracy, by its definition: where all ambiguous questions are answered rightly, resampling
+    gives s_AMB no interval, but the accuracy's own interval bounds it."""
+    low = estimates["accuracy_ambiguous"].low
+    assert low is not None
+    return low - 1, 1 - low
+
+
+# What bounds a statistic at an end at which no replicate differs from another.
+BOUNDED_BY: Mapping[tuple[str, str], Callable[[Mapping[str, Estimate]], tuple[float, float]]] = {
+    ("bbq", "bias_ambiguous"): _by_accuracy,
+}

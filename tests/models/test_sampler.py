@@ -193,7 +193,7 @@ def noise_of(key: tuple[int, int], sample: int, steps: int, size: int) -> torch.
     stream, words = Stream(key, sample), np.empty((steps, size), dtype=np.int32)
     for row in words:
         stream.fill(row)
-    return exponential(torch.from_numpy(words))
+    return exponential(torch.from_numpy(words), torch.empty(steps, size))
 
 
 def test_top_p_keeps_the_smallest_set_that_reaches_it() -> None:
@@ -225,3 +225,15 @@ def test_noise_is_exponential_and_never_zero_or_infinite() -> None:
     assert float(noise.min()) > 0 and bool(noise.isfinite().all())
     assert float(noise.mean()) == pytest.approx(1, abs=4 / len(noise) ** 0.5)
     assert float((noise > 2).float().mean()) == pytest.approx(np.exp(-2), abs=0.004)
+
+
+def test_memory_that_was_never_written_is_never_read() -> None:
+    jobs = some_jobs(samples=3, temperature=1.0)
+    limits = Limits(slots=4, prefill_tokens=8)
+    expected = sampler(LLAMA, ends=frozenset(range(20)), limits=limits).draw(jobs)
+    torch.use_deterministic_algorithms(True)  # which also fills new memory with what is not a number
+    try:
+        assert bool(torch.zeros(1).new_empty(4).isnan().all())
+        assert sampler(LLAMA, ends=frozenset(range(20)), limits=limits).draw(jobs) == expected
+    finally:
+        torch.use_deterministic_algorithms(False)

@@ -63,6 +63,7 @@ def load_model(folder: ModelFolder, options: LoadOptions) -> Any:
             local_files_only=True,
             trust_remote_code=options.trust_remote_code,
             output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are refused below, in words of ours
             **_quantization(options.quantization),
         )
     _check_complete(source, model, info)
@@ -130,16 +131,17 @@ def check_pair(model: Any, tokenizer: Any, name: str) -> None:
 
 
 def _check_complete(folder: ModelFolder, model: Any, info: Any) -> None:
+    if mismatched := sorted(info["mismatched_keys"]):
+        name, stored, wanted = mismatched[0]
+        raise InputError(
+            f"the weights in {folder.path} have other shapes than config.json says, first {name} with "
+            f"{list(stored)} instead of {list(wanted)}; use the config.json that they were saved with."
+        )
     missing = sorted(info["missing_keys"])
     if missing:
         raise InputError(
             f"the weights in {folder.path} lack {len(missing)} tensors of {type(model).__name__}, first "
             f"{missing[0]}; they would be random: use the config.json that these weights were saved with."
-        )
-    if mismatched := sorted(str(key) for key in info.get("mismatched_keys") or ()):
-        raise InputError(
-            f"the weights in {folder.path} have other shapes than config.json says, first {mismatched[0]}; "
-            "use the config.json that these weights were saved with."
         )
 
 

@@ -14,7 +14,6 @@ Shapes: V vocabulary.
 import hashlib
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -44,10 +43,11 @@ class Stream:
         words[:] = self._philox.random_raw(4 * blocks).view(np.int32)[: words.size]
 
 
-def exponential(words: Tensor) -> Tensor:
-    """Exp(1) noise, fp32, from random int32 words, which are overwritten; all values positive and finite.
+def exponential(words: Tensor, out: Tensor) -> Tensor:
+    """Exp(1) noise from random int32 words, which are overwritten, in ``out`` (fp32, of their shape).
 
-    24 bits of each word make a uniform number strictly between 0 and 1.
+    24 bits of each word make a uniform number strictly between 0 and 1, so that all values are positive and
+    finite.
     """
-    uniform = words.bitwise_and_(_LOW_BITS).to(torch.float32).add_(0.5).mul_(2.0**-24)
-    return uniform.log_().neg_()
+    out.copy_(words.bitwise_and_(_LOW_BITS))
+    return out.add_(0.5).mul_(2.0**-24).log_().neg_()

@@ -90,8 +90,9 @@ class PrefixCache(Cache):  # type: ignore[misc]
             self.layers.append(SharedLayer())
         for layer, source in zip(self.layers, computed.layers):
             tensors = (source.keys, source.values)
-            layer.prompt = layer.prompt or [_zeros(t, groups, max(lengths)) for t in tensors]
-            layer.prompt = [_grown(t, groups, max(lengths)) for t in layer.prompt]
+            layer.prompt = layer.prompt or [t[:0, :, :0] for t in tensors]
+            width = max(max(lengths), layer.prompt[0].shape[2])
+            layer.prompt = [_resized(t, groups, width, width) for t in layer.prompt]
             for store, new in zip(layer.prompt, tensors):
                 for row, (place, length) in enumerate(zip(places, lengths)):
                     store[place, :, :length] = new[row, :, :length]
@@ -99,14 +100,16 @@ class PrefixCache(Cache):  # type: ignore[misc]
             self.lengths[place] = length
         self.view = None
 
-    def open_rows(self, rows: Sequence[int], groups: Sequence[int]) -> None:
-        """(Re)start rows at the current column, each continuing the prompt of its group row."""
+    def open_rows(self, rows: Sequence[int], groups: Sequence[int], columns: int = _CHUNK) -> None:
+        """(Re)start rows at the current column, each continuing the prompt of its group row.
+
+        ``columns`` is the most that any of them will need, where that is known."""
         count = max([len(self.starts), *(row + 1 for row in rows)])
         self.starts += [self.column] * (count - len(self.starts))
         self.groups += [CLOSED] * (count - len(self.groups))
         for row, group in zip(rows, groups):
             self.starts[row], self.groups[row] = self.column, group
-        self._allocate(count, max(self.width, _CHUNK))
+        self._allocate(count, max(self.width, min(columns, _CHUNK)))
         assert self._bias is not None
         self._bias[list(rows)] = float("-inf")
         self.view = None
@@ -168,8 +171,8 @@ class PrefixCache(Cache):  # type: ignore[misc]
 
     def _allocate(self, rows: int, width: int) -> None:
         for layer in self.layers:
-            layer.grown = layer.grown or [_zeros(t, rows, width) for t in layer.prompt]
-            layer.grown = [_grown(t, rows, width) for t in layer.grown]
+            layer.grown = layer.grown or [t[:0, :, :0] for t in layer.prompt]
+            layer.grown = [_resized(t, rows, width, self.column) for t in layer.grown]
         old = self._bias
         if old is None or old.shape[0] < rows or old.shape[1] < width:
             device = self.layers[0].prompt[0].device
@@ -212,14 +215,16 @@ class View:
             self.prompt_bias = bias[:, None, None].to(device)
 
 
-def _zeros(like: Tensor, rows: int, width: int) -> Tensor:
-    return like.new_zeros((rows, like.shape[1], width, like.shape[3]))
+def _resized(tensor: Tensor, rows: int, width: int, read: int) -> Tensor:
+    """The tensor with at least this many rows and columns, of which the first ``read`` may be read masked.
 
-
-def _grown(tensor: Tensor, rows: int, width: int) -> Tensor:
-    """The tensor with at least this many rows and columns, zeros added."""
-    if tensor.shape[0] >= rows and tensor.shape[2] >= width:
+    New rows are zero there: what is not a number does not vanish under a weight of zero.
+    """
+    old_rows, heads, old_width, size = tensor.shape
+    if old_rows >= rows and old_width >= width:
         return tensor
-    larger = _zeros(tensor, max(rows, tensor.shape[0]), max(width, tensor.shape[2]))
-    larger[: tensor.shape[0], :, : tensor.shape[2]] = tensor
+    larger = tensor.new_empty((max(rows, old_rows), heads, max(width, old_width), size))
+    larger[:old_rows, :, :old_width] = tensor
+    larger[old_rows:, :, :read] = 0
+    larger[:old_rows, :, old_width:read] = 0
     return larger

@@ -157,7 +157,8 @@ class SharedBatch:
         for place, slot in zip(places, going):
             self._rows[place] = slot
         if going:
-            self._cache.open_rows(places, [slot.running.group for slot in going])
+            longest = max(slot.running.job.limit for slot in going)
+            self._cache.open_rows(places, [slot.running.group for slot in going], longest)
 
     def _step(self) -> None:
         """One more token for every live row."""

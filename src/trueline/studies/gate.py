@@ -9,8 +9,10 @@ from xml.etree import ElementTree
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from trueline.core.errors import InputError
+from trueline.catalog import find
+from trueline.core.errors import InputError, unknown_name
 from trueline.core.verdicts import Estimate
+from trueline.data.rows import read_text
 
 from .results import CellResult, StudyResults
 
@@ -83,9 +85,7 @@ def read_policy(path: Path) -> Policy:
         InputError: unreadable, or a field that is not allowed.
     """
     try:
-        return Policy.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise InputError(f"cannot read the policy {str(path)!r}: {error.strerror}.") from error
+        return Policy.model_validate(yaml.safe_load(read_text(path)))
     except yaml.YAMLError as error:
         raise InputError(f"the policy {str(path)!r} is not valid YAML.") from error
     except ValidationError as error:
@@ -121,6 +121,9 @@ def _hold(results: StudyResults, rule: Rule) -> list[RuleResult]:
 
 
 def _judge(rule: Rule, cell: CellResult) -> tuple[Outcome, str]:
+    defined = [metric.name for metric in find("measure", cell.measure).metrics]
+    if rule.metric not in defined:
+        raise unknown_name(f"metric of {cell.measure}", rule.metric, defined)
     if cell.reason is not None:
         return "inconclusive", f"not measurable: {cell.reason}"
     if cell.state != "done":

@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from trueline.core.errors import InputError
 from trueline.core.fingerprint import canonical
+from trueline.data.rows import read_text
 
 from .endpoints import EndpointOptions
 
@@ -152,10 +153,7 @@ def read_spec(path: Path) -> StudySpec:
     Raises:
         InputError: unreadable, not YAML, a field that is not allowed, or a variable that is not set.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"cannot read the study file {str(path)!r}: {error.strerror}.") from error
+    text = read_text(path)
     unset = [name for name in VARIABLE.findall(text) if name not in os.environ]
     if unset:
         raise InputError(

@@ -8,6 +8,7 @@ what was not yet flushed.
 
 import json
 import sqlite3
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -128,6 +129,7 @@ class Store:
             sa.event.listen(self._engine, "connect", _prepare_sqlite)
         self._pending: dict[sa.Table, dict[str, dict[str, Any]]] = {_responses: {}, _verdicts: {}}
         self._flushed = monotonic()
+        self._full: str | None = None
         with self._errors("open"):
             if not read_only:
                 self._create_tables()
@@ -215,6 +217,8 @@ class Store:
         )
 
     def _add(self, table: sa.Table, row: dict[str, Any]) -> None:
+        if self._full is not None:  # no try for each of the items that are still under way
+            raise StoreFullError(self._full)
         self._pending[table][row["key"]] = row
         full = sum(map(len, self._pending.values())) >= FLUSH_ROWS
         if full or monotonic() - self._flushed > FLUSH_SECONDS:
@@ -225,10 +229,14 @@ class Store:
         self._flushed = monotonic()
         if not any(self._pending.values()):
             return
-        with self._errors("write"), self._engine.begin() as connection:
-            for table, rows in self._pending.items():
-                if rows:
-                    self._insert(connection, table, list(rows.values()))
+        try:
+            with self._errors("write"), self._engine.begin() as connection:
+                for table, rows in self._pending.items():
+                    if rows:
+                        self._insert(connection, table, list(rows.values()))
+        except StoreFullError as error:
+            self._full = str(error)
+            raise
         for rows in self._pending.values():
             rows.clear()
 
@@ -348,9 +356,8 @@ def make_folder(folder: Path) -> None:
     """Create an output folder, or say in one sentence why it cannot be written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".trueline-write-test"
-        probe.write_bytes(b"")
-        probe.unlink()
+        with tempfile.TemporaryFile(dir=folder):
+            pass
     except OSError as error:
         raise InputError(
             f"cannot write to the output folder {str(folder)!r}: {error.strerror}; choose another with --out."

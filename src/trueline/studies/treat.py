@@ -56,11 +56,13 @@ def check_training_data(arms: Sequence[Arm], subjects: Mapping[TargetSpec, Subje
     for arm in arms:
         treatment: Treatment = make("treatment", arm.treatment, arm.parameters)
         subject = subjects[arm.target]
-        if subject.world is not None or lacking(treatment.needs, subject.target.capabilities):
+        if lacking(treatment.needs, subject.target.capabilities):
             continue
         for wanted, find_data in (("preferences", _preferences), ("demonstrations", _demonstrations)):
             if wanted not in getattr(treatment, "resources", ()) or (arm.target, wanted) in checked:
                 continue
+            if subject.world is not None and getattr(spec, wanted) is None:
+                continue  # the world's annotators write them when they are needed
             if find_data(spec, subject, arm.seed) is None:
                 raise InputError(
                     f"treatment {arm.treatment!r} learns from {wanted}, but the study names none: "

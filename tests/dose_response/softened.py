@@ -1,4 +1,4 @@
-"""A model that is surer than it has reason to be."""
+"""A model that is less sure than it has reason to be."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -9,30 +9,30 @@ from trueline.core.messages import Completion, Prompt, Sampling, Score
 from trueline.core.protocols import Capability, Target
 
 
-class SharpenedTarget:
-    """Log-likelihoods times ``factor``, as at temperature 1/``factor``: every ranking stays, confidence rises."""
+class SoftenedTarget:
+    """Log-likelihoods divided by ``temperature``: every ranking stays, confidence falls (Guo et al. 2017)."""
 
-    def __init__(self, target: Target, factor: float) -> None:
+    def __init__(self, target: Target, temperature: float) -> None:
         self.target = target
-        self.factor = factor
-        self.name = f"{target.name} × {factor:g}"
+        self.temperature = temperature
+        self.name = f"{target.name} at temperature {temperature:g}"
 
     @property
     def capabilities(self) -> frozenset[Capability]:
         return frozenset({Capability.SCORE})
 
     def fingerprint(self) -> str:
-        return fingerprint({"target": self.target.fingerprint(), "factor": self.factor})
+        return fingerprint({"target": self.target.fingerprint(), "temperature": self.temperature})
 
     def describe(self) -> Mapping[str, Any]:
-        return {**self.target.describe(), "sharpening": self.factor}
+        return {**self.target.describe(), "temperature": self.temperature}
 
     async def generate(self, prompt: Prompt, sampling: Sampling) -> tuple[Completion, ...]:
-        raise AssertionError("a sharpened target only scores")
+        raise AssertionError("a softened target only scores")
 
     async def score(self, prompt: Prompt, continuations: Sequence[str]) -> tuple[Score, ...]:
         scores = await self.target.score(prompt, continuations)
         return tuple(
-            replace(score, token_logprobs=tuple(self.factor * value for value in score.token_logprobs))
+            replace(score, token_logprobs=tuple(value / self.temperature for value in score.token_logprobs))
             for score in scores
         )
