@@ -23,6 +23,9 @@ def run_study_file(
         float | None, typer.Option("--max-cost", help="Refuse to start above this many US dollars.")
     ] = None,
     limit: Limit = None,
+    examples: Annotated[
+        int | None, typer.Option("--examples", min=1, help="Training examples of trained treatments.")
+    ] = None,
 ) -> None:
     """Plan, price, run, resume; then print the table and write the report.
 
@@ -36,6 +39,8 @@ def run_study_file(
     if limit is not None:
         limits = {name: min(n, limit) for name, n in spec.limits.items()}
         spec = spec.model_copy(update={"limit": limit, "limits": limits})
+    if examples is not None:
+        spec = spec.model_copy(update={"examples": examples})
     run(spec, out or Path("runs") / spec.name, dry_run=dry_run, max_cost=max_cost)
 
 
