@@ -83,7 +83,9 @@ def test_a_study_learns_of_bad_pairs_before_it_asks_anything(
     assert "treatment 'dpo' learns from preferences" in said
     settings |= {"preferences": str(pairs(row2={"rejected": "hello to you"}))}
     study.write_text(json.dumps(settings))
-    assert "line 2: the two answers are identical" in refused("study", "run", study, "--out", tmp_path / "out")
+    assert "line 2: the two answers are identical" in refused(
+        "study", "run", study, "--out", tmp_path / "out"
+    )
     assert "line 2" in refused("study", "run", study, "--out", tmp_path / "out", "--dry-run")
     pairs()
     answer = done("study", "run", study, "--out", tmp_path / "out")
@@ -134,7 +136,9 @@ def test_a_published_file_that_is_cut_or_altered(published: Path, model: Path, t
     assert "All whole." in done("data", "verify", "xstest").out
 
 
-def test_a_data_folder_that_is_not_there(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_data_folder_that_is_not_there(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TRUELINE_DATA", str(tmp_path / "nowhere"))
     said = refused("measure", model, "-m", "xstest", "--out", tmp_path / "out")
     assert "TRUELINE_DATA" in said and "not a folder" in said

@@ -118,7 +118,12 @@ def test_a_store_from_a_newer_version(model: Path, tmp_path: Path) -> None:
         connection.close()
 
     schema(99)
-    for command in (measured(model, out), ("report", out), ("study", "verify", out), ("compare", out, "a", "b")):
+    for command in (
+        measured(model, out),
+        ("report", out),
+        ("study", "verify", out),
+        ("compare", out, "a", "b"),
+    ):
         assert "newer Trueline (schema 99" in refused(*command)
     schema(1)
     assert "0 verdicts made, 6 were there already" in done(*measured(model, out)).out
@@ -129,7 +134,9 @@ def test_a_damaged_store(model: Path, tmp_path: Path) -> None:
     done(*measured(model, out))
     database = out / "store.sqlite"
     with sqlite3.connect(database) as connection:
-        connection.execute("UPDATE verdicts SET content = replace(content, 'polite', 'impolite') WHERE rowid = 2")
+        connection.execute(
+            "UPDATE verdicts SET content = replace(content, 'polite', 'impolite') WHERE rowid = 2"
+        )
     connection.close()
     assert "1 rows do not match their digests" in refused("study", "verify", out, code=3)
     assert "1 verdicts made, 5 were there already" in done(*measured(model, out)).out

@@ -100,9 +100,7 @@ def test_another_model_answers(server: StubServer, tmp_path: Path) -> None:
     assert "3 verdicts made, 3 were there already" in done(*command).out
     server.named = lambda number: "huge"
     assert "answered as 'huge'" in refused(*command)
-    aliased = study(
-        server, tmp_path, target={"endpoint": {**FAST, "aliases": ["huge"]}}, treatments=["none"]
-    )
+    aliased = study(server, tmp_path, target={"endpoint": {**FAST, "aliases": ["huge"]}}, treatments=["none"])
     # Under another name it is another target: its answers are not taken for those of the first.
     assert "6 verdicts made" in done(*aliased).out
 

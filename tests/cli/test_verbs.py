@@ -71,7 +71,9 @@ def test_a_gate_that_cannot_be_held_is_bad_input(testbed_study: Path, tmp_path: 
     unknown = refused("gate", testbed_study, "--policy", policy(tmp_path, metric="acuracy", min=0))
     assert "unknown metric of arc 'acuracy': did you mean accuracy" in unknown
     assert "needs min, max" in refused("gate", testbed_study, "--policy", policy(tmp_path))
-    assert "min 1 is above max 0" in refused("gate", testbed_study, "--policy", policy(tmp_path, min=1, max=0))
+    assert "min 1 is above max 0" in refused(
+        "gate", testbed_study, "--policy", policy(tmp_path, min=1, max=0)
+    )
     assert "the study has" in refused("gate", testbed_study, "--policy", policy(tmp_path, arm="dpo", min=0))
 
 

@@ -24,7 +24,7 @@ from .softened import SoftenedTarget
 
 READING = "corpus_copies"
 # How much a model has read of what validation models read of their world: the dose of capability.
-COPIES = (0.1, 0.3, 1.0)
+COPIES = (0.1, 0.5, 1.0)
 SOFTENING = "temperature"
 # What a well-calibrated model's log-likelihoods are divided by: the dose of miscalibration.
 TEMPERATURES = (1.0, 2.0, 4.0)

@@ -29,9 +29,9 @@ class Replace:
         prompt = description.get("system_prompt")
         system_prompt = prompt if isinstance(prompt, str) else None
         if self.model.startswith("openai:"):
-            from trueline.models.endpoint import EndpointTarget
+            from trueline.models.endpoint_opening import open_endpoint
 
-            return EndpointTarget.from_spec(self.model, system_prompt=system_prompt)
+            return open_endpoint(self.model, system_prompt=system_prompt)
         from trueline.models.local import LocalTarget
 
         return LocalTarget.from_pretrained(
