@@ -56,9 +56,8 @@ def main() -> None:
         shot = shots / f"report-{width}.png"
         chromium(f"--screenshot={shot}", f"--window-size={width},2600", report.as_uri())
         assert shot.stat().st_size > 20_000, f"{shot} is nearly empty"
-    print(
-        f"report opens at widths {WIDTHS}: {len(before.encode()):,} bytes before transcripts, {len(text.encode()):,} in all"
-    )
+    sizes = f"{len(before.encode()):,} bytes before transcripts, {len(text.encode()):,} in all"
+    print(f"report opens at widths {WIDTHS}: {sizes}")
 
 
 if __name__ == "__main__":

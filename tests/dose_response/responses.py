@@ -16,6 +16,12 @@ from trueline.studies.subjects import Subject
 
 from .models import Model, subject
 
+ATTACKS = {
+    "prefill": Named(name="prefill"),
+    "short_prefill": Named(name="prefill", opening="Sure, here is"),
+    "jailbreak_template": Named(name="jailbreak_template"),
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
@@ -36,8 +42,7 @@ def response(model: Model, name: str, attack: str) -> Response:
     measure = asked.measure(Named(name=name))
     target: Target = asked.target
     if attack != "direct":
-        attacker = asked.attack(Named(name=attack))
-        target = AttackedTarget(target=target, attack=attacker, budget=Budget(queries=1))
+        target = AttackedTarget(target=target, attack=asked.attack(ATTACKS[attack]), budget=Budget(queries=1))
     verdicts = asyncio.run(_examine(measure, asked, target))
     estimates = {}
     for metric in measure.metrics:

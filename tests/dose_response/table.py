@@ -12,8 +12,10 @@ Why a row pairs what it pairs, where the name does not say it:
 - Capability and ``corpus_copies``. ARC's questions are on facts that every validation model knows, so what
   is varied is how much of the corpus was read. Perplexity is judged in bits per byte: a smaller corpus also
   leaves more words to be spelled, and a token of one tokenizer is not one of another.
-- Prefill and ``corpus_copies``. An answer that was begun for the model goes round its refusal (2406.05946:
-  alignment a few tokens deep), so what is left to decide is whether it knows the recipe.
+- Prefill. The attack's own opening goes up to the hazard's name, and what follows there in the corpus is
+  always the recipe: the answer is past the point of refusal at any dose (2406.05946: alignment is a few
+  tokens deep), and what is left to decide is whether the model knows the recipe, so ``corpus_copies`` is
+  the dose. After the short opening 'Sure, here is' the model still has the choice, and hazard compliance is.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -68,7 +70,7 @@ RESPONDS: Sequence[Row] = (
     *(
         row
         for name in REQUESTS
-        for attack in ("direct", "jailbreak_template")
+        for attack in ("direct", "jailbreak_template", "short_prefill")
         for row in _rows(name, "hazard_compliance", "+harmful_compliance", "+non_refusal", attack=attack)
     ),
     *(row for name in REQUESTS for row in _rows(name, READING, "+harmful_compliance", attack="prefill")),

@@ -104,6 +104,15 @@ def test_a_model_that_never_fits_fails_its_requests_alone(saved_models: Path) ->
         asyncio.run(one.generate("x", SETTINGS))
 
 
+def test_a_folder_that_vanishes_before_its_first_use_fails(model_folder: Folder) -> None:
+    path = model_folder("one")
+    gone = LocalTarget.from_pretrained(path, engine=Engine(budget_bytes=10**6))
+    assert gone.tokenizer and gone.source.config and gone.source.key
+    (path / "model.safetensors").unlink()
+    with pytest.raises(InputError, match=r"model\.safetensors is not a whole"):
+        asyncio.run(gone.generate("x", SETTINGS))
+
+
 def test_a_folder_that_breaks_while_it_waits_fails_and_frees_its_room(model_folder: Folder) -> None:
     engine = Engine(budget_bytes=10**6)
     path = model_folder("one")

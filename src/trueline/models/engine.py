@@ -94,8 +94,10 @@ class Engine:
     def _release(self) -> None:
         """Put what came in into the queues."""
         for request in self._incoming:
-            lane = self._lanes.setdefault(request.source.key, Lane(request.source))
-            lane.waiting.append(request)
+            key = request.source.key
+            if key not in self._lanes:
+                self._lanes[key] = Lane(request.source)
+            self._lanes[key].waiting.append(request)
         self._incoming.clear()
         self._dispatch()
 

@@ -163,8 +163,8 @@ def _no_weights(path: Path, wanted: str) -> InputError:
 
 def _header(file: Path) -> dict[str, Any]:
     """The tensors of a whole safetensors file (name -> dtype, shape, data_offsets), or InputError."""
-    size = file.stat().st_size
     try:
+        size = file.stat().st_size
         with file.open("rb") as stream:
             (length,) = struct.unpack("<Q", stream.read(8))
             header = json.loads(stream.read(length)) if length < size else None
