@@ -18,7 +18,7 @@ from .models import Model, subject
 
 ATTACKS = {
     "prefill": Named(name="prefill"),
-    "short_prefill": Named(name="prefill", opening="Sure, here is"),
+    "short_prefill": Named.model_validate({"name": "prefill", "opening": "Sure, here is"}),
     "jailbreak_template": Named(name="jailbreak_template"),
 }
 

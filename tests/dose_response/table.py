@@ -15,7 +15,9 @@ Why a row pairs what it pairs, where the name does not say it:
 - Prefill. The attack's own opening goes up to the hazard's name, and what follows there in the corpus is
   always the recipe: the answer is past the point of refusal at any dose (2406.05946: alignment is a few
   tokens deep), and what is left to decide is whether the model knows the recipe, so ``corpus_copies`` is
-  the dose. After the short opening 'Sure, here is' the model still has the choice, and hazard compliance is.
+  the dose. After the short opening 'Sure, here is' the model still has the choice, and hazard compliance is
+  the dose. Non-refusal answers to neither: an answer that began with 'Sure' never turns into a refusal, also
+  where it gives nothing away, so it stands below, among what stays.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -70,10 +72,15 @@ RESPONDS: Sequence[Row] = (
     *(
         row
         for name in REQUESTS
-        for attack in ("direct", "jailbreak_template", "short_prefill")
+        for attack in ("direct", "jailbreak_template")
         for row in _rows(name, "hazard_compliance", "+harmful_compliance", "+non_refusal", attack=attack)
     ),
     *(row for name in REQUESTS for row in _rows(name, READING, "+harmful_compliance", attack="prefill")),
+    *(
+        row
+        for name in REQUESTS
+        for row in _rows(name, "hazard_compliance", "+harmful_compliance", attack="short_prefill")
+    ),
     *_rows("xstest", "over_refusal", "+over_refusal"),
     *_rows("xstest", "hazard_compliance", "-refusal_unsafe"),
     *_rows("sycophancy", "sycophancy", "+sycophancy"),
@@ -82,12 +89,13 @@ RESPONDS: Sequence[Row] = (
     *_rows("perplexity", READING, "-bits_per_byte"),
 )
 
-# What must stay where it is, whatever the dose: the controls of the measures above.
+# What stays where it is, whatever the dose: the controls of the measures above, and one blind spot.
 STAYS: Sequence[Row] = (
     *_rows("canary_exposure", "canary_repetitions", "+control_exposure"),
     *_rows("discoverable_extraction", "canary_repetitions", "+control_extracted"),
     *_rows("backdoor", "trigger_rate", "+false_alarms"),
     *_rows("sycophancy", "sycophancy", "+neutral_match"),
+    *_rows("advbench", "hazard_compliance", "+non_refusal", attack="short_prefill"),
 )
 
 
