@@ -4,6 +4,7 @@ from trueline.core.measure import Metric
 from trueline.core.verdicts import Estimate
 from trueline.studies.results import CellResult, MetricResult
 
+ROUNDING = 1e-12  # sums in another order differ by this much: it is zero
 MARKS = {"better": "▲", "worse": "▼", "changed": "◆", "unclear": ""}
 
 
@@ -17,6 +18,7 @@ def number(metric: Metric, value: float | None, *, signed: bool = False) -> str:
     if value is None:
         return "–"
     sign = "+" if signed else ""
+    value = 0.0 if abs(value) < ROUNDING else value
     if is_share(metric):
         return f"{100 * value:{sign}.1f}"
     return f"{value:{sign}.3g}"
