@@ -53,8 +53,8 @@ def test_report(testbed_study: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rule", "code", "outcome"),
     [
-        ({"min": 0.0}, 0, "pass"),
-        ({"at": "estimate", "min": 2.0}, 1, "fail"),
+        ({"arm": "none", "min": 0.0}, 0, "pass"),
+        ({"arm": "none", "at": "estimate", "min": 2.0}, 1, "fail"),
         ({"of": "change", "min": -0.01, "max": 0.01}, 4, "inconclusive"),
     ],
 )
