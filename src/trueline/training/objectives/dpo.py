@@ -6,13 +6,14 @@ loss = −log σ(β(Δ⁺ − Δ⁻)),  Δ = log π(y|x) − log π₀(y|x), sum
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from torch import Tensor
 from torch.nn.functional import softplus
 
 from trueline.core.errors import InputError
 from trueline.training.batches import BatchKind, Example, Scored
+from trueline.training.readings import LOGPS, Reading
 
 from .base import Loss, Scorer, Totals, counts
 
@@ -39,7 +40,7 @@ class DPOObjective:
 
     name: ClassVar[str] = "dpo"
     batch: ClassVar[BatchKind] = "pairs"
-    reads: ClassVar[Literal["logps", "values"]] = "logps"
+    reads: ClassVar[tuple[Reading, ...]] = (LOGPS,)
     reference: ClassVar[bool] = True
     dropout: ClassVar[bool] = False
     metrics: ClassVar[tuple[str, ...]] = ("chosen_reward", "rejected_reward", "margin", "accuracy")
