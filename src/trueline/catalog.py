@@ -45,6 +45,9 @@ TREATMENTS: Mapping[str, str] = {
     "gpo": "trueline.treatments.gpo:GeneralizedPreferenceOptimization",
     "self_reminder": "trueline.treatments.self_reminder:SelfReminder",
     "best_of_n": "trueline.treatments.best_of_n:BestOfN",
+    "refusal_steering": "trueline.treatments.refusal_steering:RefusalSteering",
+    "refusal_ablation": "trueline.treatments.refusal_ablation:RefusalAblation",
+    "caa": "trueline.treatments.caa:ContrastiveActivationAddition",
     "replace": "trueline.treatments.replace:Replace",
 }
 JUDGES: Mapping[str, str] = {
