@@ -44,6 +44,7 @@ TREATMENTS: Mapping[str, str] = {
     "rso_hinge": "trueline.treatments.rso_hinge:HingePreferenceOptimization",
     "gpo": "trueline.treatments.gpo:GeneralizedPreferenceOptimization",
     "self_reminder": "trueline.treatments.self_reminder:SelfReminder",
+    "constitutional_ai": "trueline.treatments.constitutional_ai:ConstitutionalAI",
     "best_of_n": "trueline.treatments.best_of_n:BestOfN",
     "refusal_steering": "trueline.treatments.refusal_steering:RefusalSteering",
     "refusal_ablation": "trueline.treatments.refusal_ablation:RefusalAblation",

@@ -18,6 +18,7 @@ from trueline.data.preferences import (
 )
 
 from .arms import Arm
+from .helpers import helper_targets
 from .lacking import lacking
 from .progress import Progress
 from .spec import StudySpec, TargetSpec
@@ -43,6 +44,7 @@ def apply_treatment(
             requests=_requests(spec, subject, arm.seed) if "requests" in wanted else None,
             forget=_forget(spec, subject, arm.seed) if "forget" in wanted else None,
             reward=subject.reward if "reward" in wanted else None,
+            targets=helper_targets(treatment, subject),
             seed=arm.seed,
             progress=bar.update,
         )
