@@ -213,6 +213,12 @@ def test_the_model_may_be_its_own_critic(target, tmp_path):
     assert told["revisions"] + sum(told["not used"].values()) == 12 * 2 and told["revisions"] > 0
 
 
+@pytest.mark.parametrize("name", ["dpo", "cdpo", "robust_dpo", "ipo", "rso_hinge", "gpo"])
+def test_any_method_of_pairs_may_learn_the_preferences(name):
+    chosen = ConstitutionalAI(preference=name)._preference()
+    assert chosen.name == name and "preferences" in chosen.resources
+
+
 def test_missing_parts_and_impossible_dials_are_one_sentence(target, tmp_path):
     with pytest.raises(InputError, match=r"give resources.targets\['critic'\]"):
         ConstitutionalAI(**DIALS).apply(
