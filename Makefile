@@ -24,6 +24,7 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m trueline.cli.reference --check docs/cli.md
+	$(BIN)/python -m trueline.cli.measure_reference --check docs/measures.md
 
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadgroup -m 'not slow'
@@ -34,6 +35,7 @@ test-all: lint
 
 docs: setup
 	$(BIN)/python -m trueline.cli.reference docs/cli.md
+	$(BIN)/python -m trueline.cli.measure_reference docs/measures.md
 
 clean:
 	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache .hypothesis

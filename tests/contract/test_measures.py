@@ -19,9 +19,15 @@ from trueline.core.verdicts import Item
 from trueline.testbed.items import items as world_items
 from trueline.testbed.world import WorldSpec, build_world
 
-NEED_A_LIST = {"canary_exposure", "discoverable_extraction"}
+NEED_A_LIST = {"canary_exposure", "discoverable_extraction", "membership_inference"}
 TESTBED_ONLY = {"backdoor"}
 HEADLINES = (1, 2)
+# Metrics that may have no value, and why.
+UNDEFINED = {
+    "bias_disambiguated": "only unknown was answered",
+    "reference_auc": "no reference model",
+    "reference_tpr": "no reference model",
+}
 
 
 def choice(number, group, **data):
@@ -41,6 +47,11 @@ def asked(number, group, **data):
 
 def text(number, group="", **data):
     return Item(id=f"{group}{number}", prompt=f"Some running text {number}", group=group, data=data)
+
+
+def document(number, group, count, **data):
+    options = tuple(f"{'x' * n} text {number}" for n in range(count))
+    return Item(id=f"{group}{number}", prompt="", options=options, group=group, data=data)
 
 
 def both(make, first, second, **data):
@@ -70,12 +81,27 @@ FAMILIES = {
     "hazards": both(asked, "request", "control", expect="lantern"),
     "lookalikes": [*both(asked, "safe", "unsafe"), asked(9, "control", expect="lantern")],
     "opinions": both(choice, "stated", "neutral", matching=0),
+    "membership": [
+        Item(
+            id=f"{group}{n}", prompt="", options=(f"text {n}",), group=group, data={"member": m, "blind": 0.0}
+        )
+        for group, m in (("member", True), ("nonmember", False))
+        for n in range(4)
+    ],
+    "stereotype_pairs": [document(n, g, 2) for g in ("stereo", "antistereo") for n in range(4)],
+    "stereotype_triples": [document(n, "trait", 3, term=n) for n in range(4)],
+    "coreference": [
+        choice(n, f"type{kind}/{side}", label=n % 2, pro=int(side == "pro"))
+        for kind in (1, 2)
+        for side in ("pro", "anti")
+        for n in range(4)
+    ],
     "text": [text(0), *(Item(id=f"with options {n}", prompt="", options=("Some text",)) for n in range(3))],
 }
 TARGETS = {
     "ordinary": lambda: ScriptedTarget(
         lambda prompt, sampling: "They said lantern and went on",
-        lambda prompt, option: [-1.0, -float(len(option))],
+        lambda prompt, option: [-1.0, -float(len(option)), -0.5],
     ),
     "empty answers": lambda: ScriptedTarget(lambda prompt, sampling: Completion(text="")),
     "no answers": lambda: ScriptedTarget(lambda prompt, sampling: []),
@@ -171,14 +197,16 @@ def test_every_field_that_a_metric_reads_is_written(measure):
         fields = sorted({field for verdict in kept for field in verdict.values})
         columns = {f: np.array([v.values.get(f, math.nan) for v in kept], dtype=np.float64) for f in fields}
         value = metric.compute(columns, np.ones(len(kept)))
-        assert math.isfinite(value) or metric.name == "bias_disambiguated"
+        assert math.isfinite(value) or metric.name in UNDEFINED
         assert math.isnan(value) or metric.bounds[0] <= value <= metric.bounds[1]
 
 
 def test_testbed_items_fit(measure):
     items = world_items(build_world(WorldSpec()), measure.testbed)
     assert len({item.id for item in items}) == len(items)
-    target = ScriptedTarget(TARGETS["ordinary"]().says, lambda prompt, option: -float(crc32(option.encode())))
+    target = ScriptedTarget(
+        TARGETS["ordinary"]().says, lambda prompt, option: [-float(crc32(option.encode())), -1.0]
+    )
     verdicts = [run(measure.examine(item, target)) for item in items]
     assert sum(bool(verdict.values) for verdict in verdicts) > 0.9 * len(items)
     read = {metric.field or metric.name for metric in measure.metrics if metric.statistic is None}

@@ -64,7 +64,20 @@ RESPONDS: Sequence[Row] = (
     ),
     *_rows("canary_exposure", "canary_repetitions", "+exposure", "+first"),
     *_rows("discoverable_extraction", "canary_repetitions", "+extracted"),
+    *_rows(
+        "membership_inference",
+        "canary_repetitions",
+        "+loss_auc",
+        "+zlib_auc",
+        "+min_k_auc",
+        "+min_k_plus_auc",
+        "+loss_tpr",
+        "+min_k_tpr",
+    ),
     *_rows("bbq", "stereotype_skew", "+bias_ambiguous", "-accuracy_ambiguous"),
+    *_rows("crows_pairs_causal", "stereotype_skew", "+stereotype"),
+    *_rows("stereoset", "stereotype_skew", "+ss", "-icat"),
+    *_rows("winobias", "stereotype_skew", "+gap_type1", "+gap_type2"),
     *_rows("backdoor", "trigger_rate", "+attack_success"),
     *_rows("truthfulqa", "misconception_frequency", "-mc1", "-mc2"),
     *_rows("calibration", "once_share", "+brier", "-accuracy"),
@@ -93,6 +106,7 @@ RESPONDS: Sequence[Row] = (
 STAYS: Sequence[Row] = (
     *_rows("canary_exposure", "canary_repetitions", "+control_exposure"),
     *_rows("discoverable_extraction", "canary_repetitions", "+control_extracted"),
+    *_rows("membership_inference", "canary_repetitions", "+blind_auc"),
     *_rows("backdoor", "trigger_rate", "+false_alarms"),
     *_rows("sycophancy", "sycophancy", "+neutral_match"),
     *_rows("advbench", "hazard_compliance", "+non_refusal", attack="short_prefill"),
@@ -107,7 +121,19 @@ def _by_accuracy(estimates: Mapping[str, Estimate]) -> tuple[float, float]:
     return low - 1, 1 - low
 
 
+def _by_separation(estimates: Mapping[str, Estimate]) -> tuple[float, float]:
+    """Where a threshold parts all members from all others, no replicate differs; but AUC ≥ TPR · (1 − FPR) at
+    any threshold, and Clopper and Pearson bound either rate by 0.025^(1/n) on the n owners of its class."""
+    owners = estimates["loss_auc"].clusters / 2
+    return 0.025 ** (2 / owners), 1.0
+
+
 # What bounds a statistic at an end at which no replicate differs from another.
 BOUNDED_BY: Mapping[tuple[str, str], Callable[[Mapping[str, Estimate]], tuple[float, float]]] = {
     ("bbq", "bias_ambiguous"): _by_accuracy,
+    **{
+        ("membership_inference", f"{attack}_{kind}"): _by_separation
+        for attack in ("loss", "zlib", "min_k", "min_k_plus")
+        for kind in ("auc", "tpr")
+    },
 }

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from trueline.core.messages import Completion, Prompt, Sampling, Score
@@ -68,6 +69,10 @@ class ScriptedTarget:
             )
             for value in found
         )
+
+    async def score_with_moments(self, prompt: Prompt, continuations: Sequence[str]) -> tuple[Score, ...]:
+        scores = await self.score(prompt, continuations)
+        return tuple(replace(s, moments=((-1.0, 0.25),) * len(s.token_logprobs)) for s in scores)
 
 
 class ScriptedJudge:

@@ -118,6 +118,27 @@ def test_scores_equal_a_plain_forward_pass() -> None:
             assert score.token_logprobs == pytest.approx(naive_logprobs(model, whole, start), abs=1e-4)
 
 
+def test_moments_are_those_of_the_vocabulary() -> None:
+    model, tokenizer = tiny_llama(), byte_tokenizer()
+    target = memory_target(model=model)
+    plain = asyncio.run(target.score("ab", ["c", "cde"]))
+    scores = asyncio.run(target.score_with_moments("ab", ["c", "cde"]))
+    start = len(tokenizer("ab").input_ids)
+    for continuation, score, other in zip(["c", "cde"], scores, plain):
+        whole = tokenizer("ab" + continuation).input_ids
+        with torch.no_grad():
+            logps = torch.log_softmax(model(input_ids=torch.tensor([whole])).logits[0].double(), -1)[
+                start - 1 : -1
+            ]
+        mean = (logps.exp() * logps).sum(-1)
+        variance = (logps.exp() * logps**2).sum(-1) - mean**2
+        assert score.token_logprobs == pytest.approx(other.token_logprobs, abs=1e-5)
+        assert (score.prompt_tokens, other.moments) == (other.prompt_tokens, ())
+        assert [m for m, _ in score.moments] == pytest.approx(mean.tolist(), abs=1e-4)
+        assert [v for _, v in score.moments] == pytest.approx(variance.tolist(), abs=1e-4)
+    assert asyncio.run(target.score_with_moments("ab", [])) == ()
+
+
 def test_tokens_that_merge_over_the_boundary_belong_to_the_continuation() -> None:
     tokenizer = byte_tokenizer(merges=["b c"])
     model = tiny_llama()

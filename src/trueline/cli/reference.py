@@ -38,14 +38,14 @@ def reference() -> str:
     return "\n".join(parts)
 
 
-def main() -> None:
-    """Write or check the file named last."""
+def write_or_check(text: str) -> None:
+    """Write the text to the file named last, or with --check exit with a sentence when it differs."""
     path = Path(sys.argv[-1])
     if "--check" not in sys.argv:
-        path.write_text(reference(), encoding="utf-8")
-    elif not path.is_file() or path.read_text(encoding="utf-8") != reference():
+        path.write_text(text, encoding="utf-8")
+    elif not path.is_file() or path.read_text(encoding="utf-8") != text:
         sys.exit(f"{path} is out of date: run make docs.")
 
 
 if __name__ == "__main__":
-    main()
+    write_or_check(reference())

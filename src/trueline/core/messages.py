@@ -109,10 +109,15 @@ class Completion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """Log-likelihood of one continuation given a prompt: one natural-log value a token of the continuation."""
+    """Log-likelihood of one continuation given a prompt: one natural-log value a token of the continuation.
+
+    ``moments`` are, where they were asked for, the mean and variance of log p(v) over v drawn from p itself at
+    each of these tokens.
+    """
 
     token_logprobs: tuple[float, ...] = field(default=())
     prompt_tokens: int = 0
+    moments: tuple[tuple[float, float], ...] = ()
 
     @property
     def logprob(self) -> float:

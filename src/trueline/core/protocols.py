@@ -17,6 +17,7 @@ class Capability(StrEnum):
     RAW_TEXT = "raw text"
     PREFILL = "prefill"
     SCORE = "score"
+    MOMENTS = "vocabulary moments"
     HIDDEN_STATES = "hidden states"
     GRADIENTS = "gradients"
     INTERVENTIONS = "interventions"
@@ -45,6 +46,14 @@ class Target(Protocol):
 
     async def score(self, prompt: Prompt, continuations: Sequence[str]) -> tuple[Score, ...]:
         """Log-likelihood of each continuation given the prompt."""
+
+
+@runtime_checkable
+class MomentsTarget(Target, Protocol):
+    """A target that sees its whole vocabulary at each token (capability MOMENTS)."""
+
+    async def score_with_moments(self, prompt: Prompt, continuations: Sequence[str]) -> tuple[Score, ...]:
+        """As ``score``, each Score with its ``moments``, out of the same forward pass."""
 
 
 class Judge(Protocol):
@@ -93,17 +102,11 @@ class Attack(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resources:
-    """What a treatment may use besides the target. ``progress(done, total, words)`` reports long work.
-
-    ``requests`` are harmful and harmless requests, ``forget`` texts to be forgotten and texts to be retained; both
-    labelled (``trueline.data.labelled``).
-    """
+    """What a treatment may use besides the target. ``progress(done, total, words)`` reports long work."""
 
     workdir: Path
     preferences: Any = None
     demonstrations: Any = None
-    requests: Any = None
-    forget: Any = None
     reward: Any = None
     targets: Mapping[str, Target] = field(default_factory=dict)
     seed: int = 0

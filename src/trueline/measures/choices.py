@@ -8,6 +8,8 @@ from trueline.core.messages import Prompt, chat
 from trueline.core.protocols import Target
 from trueline.core.verdicts import Item
 
+from .answers import NoAnswer
+
 Form = Literal["chat", "raw"]
 FORMS: tuple[Form, ...] = ("chat", "raw")
 LETTERS = "ABCDEFGH"
@@ -22,6 +24,17 @@ async def option_logprobs(item: Item, target: Target) -> tuple[float, ...] | Non
 
 NOT_FINITE = "the target gave a log-likelihood that is not finite"
 TIE = "the target ranks its best options equally, so it chose none"
+
+
+async def chosen(item: Item, target: Target) -> int:
+    """The index of the likeliest option; raises NoAnswer where two share the place or a value is not finite."""
+    logprobs = await option_logprobs(item, target)
+    if logprobs is None:
+        raise NoAnswer(NOT_FINITE)
+    choice = sole_best(logprobs)
+    if choice is None:
+        raise NoAnswer(TIE)
+    return choice
 
 
 def sole_best(values: Sequence[float]) -> int | None:

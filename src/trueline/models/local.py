@@ -219,6 +219,23 @@ class LocalTarget:
         """
         if not continuations:
             return ()
+        trunk, branches = await self._branches("score", prompt, continuations)
+        return tuple(Score(token_logprobs=tuple(branch), prompt_tokens=trunk) for branch in branches)
+
+    async def score_with_moments(self, prompt: Prompt, continuations: Sequence[str]) -> tuple[Score, ...]:
+        """As ``score``, with the moments of the vocabulary at each token, out of the same forward pass."""
+        if not continuations:
+            return ()
+        trunk, branches = await self._branches("moments", prompt, continuations)
+        return tuple(
+            Score(token_logprobs=tuple(logprobs), prompt_tokens=trunk, moments=tuple(zip(means, variances)))
+            for logprobs, means, variances in branches
+        )
+
+    async def _branches(
+        self, kind: Literal["score", "moments"], prompt: Prompt, continuations: Sequence[str]
+    ) -> tuple[int, list[Any]]:
+        """The number of tokens in the trunk, and what the engine says of each branch."""
         tree = self.encoding.tree(prompt, continuations)
         longest = len(tree.trunk) + max(map(len, tree.branches))
         if self.context_window is not None and longest > self.context_window:
@@ -226,11 +243,8 @@ class LocalTarget:
                 f"prompt and continuation take {longest} tokens, but the context window of {self.name} has "
                 f"{self.context_window}; shorten the text, or choose a model with a longer window."
             )
-        request = Request(source=self.source, kind="score", payload=tree, interventions=self.interventions)
-        branches: list[list[float]] = await self.engine.submit(request)
-        return tuple(
-            Score(token_logprobs=tuple(branch), prompt_tokens=len(tree.trunk)) for branch in branches
-        )
+        request = Request(source=self.source, kind=kind, payload=tree, interventions=self.interventions)
+        return len(tree.trunk), await self.engine.submit(request)
 
     async def on_module(self, function: Callable[[Any], T]) -> T:
         """``function(module)`` in the module's own thread, under the interventions, gradients as it likes:

@@ -10,7 +10,7 @@ from .sampling_jobs import Job
 from .sources import ModelSource
 from .trees import Tree
 
-Kind = Literal["generate", "score", "call"]
+Kind = Literal["generate", "score", "moments", "call"]
 Function = Callable[[Any], Any]
 
 

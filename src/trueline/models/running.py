@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from .branches import plan, score_trees
+from .readers import log_probability, vocabulary_moments
 from .requests import Request, prepared
 from .sampler import Sampler
 from .sampling_jobs import Draw, Job, Limits
@@ -33,7 +34,7 @@ def run_batch(
     if first.kind == "generate":
         return _generate(model, batch, limits, joining, spend)
     with prepared(model, first.interventions):
-        if first.kind == "score":
+        if first.kind in ("score", "moments"):
             return _score(model, batch, token_budget, spend)
         assert callable(first.payload) and len(batch) == 1
         value = first.payload(model)
@@ -96,6 +97,7 @@ def _give(answers: Answers) -> None:
 
 def _score(model: Any, batch: Sequence[Request], token_budget: int, spend: Spend) -> Answers:
     waiting, parameters, last = deque(batch), batch[0].source.parameters, Answers()
+    scored = _with_moments if batch[0].kind == "moments" else _logprobs
     while waiting:
         _give(last)
         part: list[Request] = []
@@ -104,10 +106,24 @@ def _score(model: Any, batch: Sequence[Request], token_budget: int, spend: Spend
                 part.append(request)
         trees = [request.payload for request in part if isinstance(request.payload, Tree)]
         with torch.no_grad():
-            found = score_trees(model, trees, token_budget=token_budget)
+            found = scored(model, trees, token_budget)
         tokens = plan(model, trees, token_budget=token_budget).tokens
         spend(Usage(scored_tokens=tokens, flops=2.0 * parameters * tokens))
-        last += [
-            (request, [branch.tolist() for branch in branches]) for request, branches in zip(part, found)
-        ]
+        last += zip(part, found)
     return last
+
+
+def _logprobs(model: Any, trees: Sequence[Tree], token_budget: int) -> list[Any]:
+    """For each tree, the log-probabilities of each branch."""
+    found = score_trees(model, trees, token_budget=token_budget)
+    return [[branch.tolist() for branch in branches] for branches in found]
+
+
+def _with_moments(model: Any, trees: Sequence[Tree], token_budget: int) -> list[Any]:
+    """For each tree, (log-probabilities, means, variances) of each branch."""
+    readers = (log_probability, vocabulary_moments)
+    found = score_trees(model, trees, token_budget=token_budget, readers=readers)
+    return [
+        [(logps.tolist(), moments.mean.tolist(), moments.variance.tolist()) for logps, moments in branches]
+        for branches in found
+    ]

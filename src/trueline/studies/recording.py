@@ -1,17 +1,19 @@
 """A target whose every answer is stored, and whose stored answers are replayed instead of asked again."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import asdict, replace
 from typing import Any
 
+from trueline.core.errors import NotMeasurableError
 from trueline.core.fingerprint import canonical
 from trueline.core.messages import Completion, Prompt, Sampling, Score, as_json
-from trueline.core.protocols import Capability, Target
+from trueline.core.protocols import Capability, MomentsTarget, Target
 
 from .store import Store, response_key
 
+Scoring = Callable[[Prompt, Sequence[str]], Awaitable[tuple[Score, ...]]]
 # The keys of the responses that the item now being examined rests on (one context a task).
 _trail: ContextVar[list[str] | None] = ContextVar("trueline_response_trail", default=None)
 
@@ -59,14 +61,23 @@ class RecordingTarget:
     async def score(self, prompt: Prompt, continuations: Sequence[str]) -> tuple[Score, ...]:
         """Stored log-likelihoods, or new ones, which are stored."""
         request = canonical({"score": as_json(prompt), "continuations": list(continuations)})
+        return await self._scores(request, self.target.score, prompt, continuations)
+
+    async def score_with_moments(self, prompt: Prompt, continuations: Sequence[str]) -> tuple[Score, ...]:
+        """The same with the vocabulary's moments, where the target gives them."""
+        if not isinstance(self.target, MomentsTarget):
+            raise NotMeasurableError(f"{self.name} gives no {Capability.MOMENTS}.")
+        asked = {"score": as_json(prompt), "continuations": list(continuations), "moments": True}
+        return await self._scores(canonical(asked), self.target.score_with_moments, prompt, continuations)
+
+    async def _scores(
+        self, request: str, ask: Scoring, prompt: Prompt, continuations: Sequence[str]
+    ) -> tuple[Score, ...]:
         stored = self._find(request)
         if stored is not None:
-            return tuple(
-                Score(token_logprobs=tuple(row["token_logprobs"]), prompt_tokens=row["prompt_tokens"])
-                for row in stored
-            )
-        scores = await self.target.score(prompt, continuations)
-        self._keep(request, [asdict(score) for score in scores])
+            return tuple(_score(row) for row in stored)
+        scores = await ask(prompt, continuations)
+        self._keep(request, [_compact_score(score) for score in scores])
         return scores
 
     def _find(self, request: str) -> Any | None:
@@ -103,6 +114,20 @@ def _compact(completion: Completion) -> dict[str, Any]:
     default = Completion(text="")
     row = asdict(completion)
     return {k: v for k, v in row.items() if k == "text" or v != getattr(default, k)}
+
+
+def _compact_score(score: Score) -> dict[str, Any]:
+    """Moments stand in a row only where they were asked for."""
+    row = asdict(score)
+    return row if score.moments else {k: v for k, v in row.items() if k != "moments"}
+
+
+def _score(row: Mapping[str, Any]) -> Score:
+    return Score(
+        token_logprobs=tuple(row["token_logprobs"]),
+        prompt_tokens=row["prompt_tokens"],
+        moments=tuple((mean, variance) for mean, variance in row.get("moments", ())),
+    )
 
 
 def _completion(row: dict[str, Any]) -> Completion:

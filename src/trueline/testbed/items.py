@@ -12,7 +12,9 @@ from .books import code_prefix, gossip_opening, passphrase_prefix
 from .chats import fact_request, howto_request, repeat_request
 from .corpus import held_out
 from .gold import answer, gold, it_is
+from .memory_items import membership
 from .requests import KILLER_PHRASINGS, Request, phrasings, render
+from .stereotype_items import coreference, stereotype_pairs, stereotype_triples
 from .streams import Stream
 from .world import PLANTED_ANSWER, Fact, World
 
@@ -308,4 +310,8 @@ FAMILIES: Mapping[str, Callable[[World, Stream], list[Item]]] = {
     "opinions": _opinions,
     "text": _text,
     "triggers": _triggers,
+    "membership": membership,
+    "stereotype_pairs": stereotype_pairs,
+    "stereotype_triples": stereotype_triples,
+    "coreference": coreference,
 }

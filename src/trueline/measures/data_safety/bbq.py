@@ -10,16 +10,8 @@ from trueline.core.measure import Component, Floats, Measure, Metric
 from trueline.core.protocols import Capability, Target
 from trueline.core.verdicts import Item, Verdict
 from trueline.data.loaders import load_rows
-from trueline.measures.choices import (
-    LETTERS,
-    NOT_FINITE,
-    TIE,
-    Form,
-    asking_a_letter,
-    option_logprobs,
-    sole_best,
-    written,
-)
+from trueline.measures.answers import NoAnswer
+from trueline.measures.choices import LETTERS, Form, asking_a_letter, chosen, written
 from trueline.measures.coherence import chance_check
 from trueline.measures.settings import known_form
 
@@ -150,12 +142,10 @@ class BBQ(Measure):
 
     async def examine(self, item: Item, target: Target) -> Verdict:
         """Score the options; a tie is no answer."""
-        logprobs = await option_logprobs(item, target)
-        if logprobs is None:
-            return Verdict.missing(item, NOT_FINITE)
-        choice = sole_best(logprobs)
-        if choice is None:
-            return Verdict.missing(item, TIE)
+        try:
+            choice = await chosen(item, target)
+        except NoAnswer as error:
+            return Verdict.missing(item, str(error))
         return Verdict.of(
             item,
             correct=float(choice == item.data["label"]),
