@@ -42,8 +42,17 @@ TREATMENTS: Mapping[str, str] = {
     "none": "trueline.treatments.none:NoTreatment",
     "sft": "trueline.treatments.sft:SupervisedFineTuning",
     "dpo": "trueline.treatments.dpo:DirectPreferenceOptimization",
+    "cdpo": "trueline.treatments.cdpo:ConservativeDPO",
+    "robust_dpo": "trueline.treatments.robust_dpo:RobustDPO",
+    "ipo": "trueline.treatments.ipo:IdentityPreferenceOptimization",
+    "rso_hinge": "trueline.treatments.rso_hinge:HingePreferenceOptimization",
+    "gpo": "trueline.treatments.gpo:GeneralizedPreferenceOptimization",
     "self_reminder": "trueline.treatments.self_reminder:SelfReminder",
+    "constitutional_ai": "trueline.treatments.constitutional_ai:ConstitutionalAI",
     "best_of_n": "trueline.treatments.best_of_n:BestOfN",
+    "refusal_steering": "trueline.treatments.refusal_steering:RefusalSteering",
+    "refusal_ablation": "trueline.treatments.refusal_ablation:RefusalAblation",
+    "caa": "trueline.treatments.caa:ContrastiveActivationAddition",
     "replace": "trueline.treatments.replace:Replace",
 }
 JUDGES: Mapping[str, str] = {

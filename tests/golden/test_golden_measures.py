@@ -5,17 +5,17 @@ import math
 import numpy as np
 import pytest
 
+from trueline.core.statistics.calibration_error import (
+    calibration_error,
+    equal_mass_bins,
+    equal_width_bins,
+)
 from trueline.measures.capability.perplexity import bits_per_byte, perplexity
 from trueline.measures.choices import logsumexp, softmax, sole_best
 from trueline.measures.data_safety.bbq import bias, bias_ambiguous
 from trueline.measures.data_safety.canary_exposure import CHANCE_EXPOSURE
 from trueline.measures.data_safety.exposure import exposure, extrapolated_exposure
 from trueline.measures.model_safety.calibration import ece_mass, ece_width
-from trueline.measures.model_safety.calibration_error import (
-    calibration_error,
-    equal_mass_bins,
-    equal_width_bins,
-)
 from trueline.measures.model_safety.truthfulqa import mc1, mc2
 
 NAN = math.nan

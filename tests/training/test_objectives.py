@@ -8,8 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trueline.core.errors import InputError
+from trueline.training.objectives.cdpo import CDPOObjective, cdpo_loss
 from trueline.training.objectives.dpo import DPOObjective, dpo_loss
+from trueline.training.objectives.gpo import CONVEX, GPOObjective, gpo_loss
+from trueline.training.objectives.ipo import IPOObjective, ipo_loss
 from trueline.training.objectives.reward import bradley_terry_loss
+from trueline.training.objectives.robust_dpo import RobustDPOObjective, robust_dpo_loss
+from trueline.training.objectives.rso_hinge import RSOHingeObjective, rso_hinge_loss
 from trueline.training.objectives.sft import sft_loss
 
 
@@ -23,25 +28,81 @@ def test_sft_is_the_token_mean_of_the_whole_step():
 
 def test_dpo_by_hand():
     # Δ⁺ = −10 − (−12) = 2, Δ⁻ = −11 − (−10) = −1, β = 0.1: −log σ(0.1 · 3) = log(1 + e^−0.3) = 0.554355
-    loss = dpo_loss(
-        torch.tensor([-10.0]), torch.tensor([-11.0]), torch.tensor([-12.0]), torch.tensor([-10.0]), beta=0.1
-    )
-    assert float(loss) == pytest.approx(0.554355, abs=1e-6)
+    assert float(dpo_loss(torch.tensor([3.0]), beta=0.1)) == pytest.approx(0.554355, abs=1e-6)
 
 
 def test_dpo_starts_at_log_two_and_survives_extremes():
-    same = torch.tensor([-40.0])
-    assert float(dpo_loss(same, same, same, same, beta=0.5)) == pytest.approx(math.log(2))
-    far = dpo_loss(torch.tensor([-5000.0]), torch.tensor([0.0]), torch.zeros(1), torch.zeros(1), beta=1.0)
-    assert float(far) == pytest.approx(5000.0)
+    assert float(dpo_loss(torch.zeros(1), beta=0.5)) == pytest.approx(math.log(2))
+    assert float(dpo_loss(torch.tensor([-5000.0]), beta=1.0)) == pytest.approx(5000.0)
 
 
-@given(st.lists(st.floats(-50, 0), min_size=4, max_size=4), st.floats(0.01, 2))
-def test_dpo_of_a_pair_and_of_its_mirror_image(values, beta):
+@given(st.floats(-100, 100), st.floats(0.01, 2))
+def test_dpo_of_a_pair_and_of_its_mirror_image(margin, beta):
     # σ(x) + σ(−x) = 1
-    a, b, c, d = (torch.tensor([v], dtype=torch.float64) for v in values)
-    there, back = dpo_loss(a, b, c, d, beta=beta), dpo_loss(b, a, d, c, beta=beta)
+    h = torch.tensor([margin], dtype=torch.float64)
+    there, back = dpo_loss(h, beta=beta), dpo_loss(-h, beta=beta)
     assert float(torch.exp(-there) + torch.exp(-back)) == pytest.approx(1.0)
+
+
+def test_cdpo_by_hand_and_where_it_is_least():
+    # β h = 0.3, ε = 0.2: 0.8 · 0.554355 + 0.2 · 0.854355 = 0.614355
+    loss = cdpo_loss(torch.tensor([3.0]), beta=0.1, label_smoothing=0.2)
+    assert float(loss) == pytest.approx(0.614355, abs=1e-6)
+    enough = torch.tensor([math.log(4) / 0.1], dtype=torch.float64, requires_grad=True)
+    cdpo_loss(enough, beta=0.1, label_smoothing=0.2).sum().backward()
+    assert float(enough.grad) == pytest.approx(0, abs=1e-12)
+
+
+def test_robust_dpo_by_hand():
+    # β h = 0.3, ε = 0.2: (0.8 · 0.554355 − 0.2 · 0.854355) / 0.6 = 0.454355
+    loss = robust_dpo_loss(torch.tensor([3.0]), beta=0.1, flipped=0.2)
+    assert float(loss) == pytest.approx(0.454355, abs=1e-6)
+
+
+@given(st.floats(-20, 20), st.floats(0, 0.45))
+def test_robust_dpo_is_unbiased_under_the_flips_it_knows(margin, flipped):
+    # a clean pair of margin h shows itself as h with probability 1 − ε and as −h with ε
+    h = torch.tensor([margin], dtype=torch.float64)
+    seen = [float(robust_dpo_loss(sign * h, beta=0.5, flipped=flipped)) for sign in (1, -1)]
+    clean = float(dpo_loss(h, beta=0.5))
+    assert (1 - flipped) * seen[0] + flipped * seen[1] == pytest.approx(clean, rel=1e-9, abs=1e-9)
+
+
+def test_ipo_by_hand():
+    # τ = 0.25: the margin sought is 1/(2 · 0.25) = 2; of h = 3 it is missed by 1, of h = −1 by 3
+    assert ipo_loss(torch.tensor([3.0, -1.0, 2.0]), tau=0.25).tolist() == pytest.approx([1.0, 9.0, 0.0])
+
+
+def test_rso_hinge_by_hand():
+    # β = 0.1: 1 − 0.3, 1 + 0.1, and nothing beyond a margin of 10
+    assert rso_hinge_loss(torch.tensor([3.0, -1.0, 12.0]), beta=0.1).tolist() == pytest.approx([0.7, 1.1, 0])
+
+
+def test_the_family_by_hand():
+    # x = β h = 0.5 · (−1) = −0.5
+    expected = {
+        "logistic": 0.974077,  # log(1 + e^0.5)
+        "squared": 2.25,  # (−1.5)²
+        "hinge": 1.5,
+        "exponential": 1.648721,  # e^0.5
+        "truncated_quadratic": 2.25,
+    }
+    h = torch.tensor([-1.0])
+    found = {name: float(gpo_loss(h, beta=0.5, convex=f)) for name, f in CONVEX.items()}
+    assert found == pytest.approx(expected, abs=1e-6)
+    assert float(gpo_loss(torch.tensor([3.0]), beta=1, convex=CONVEX["truncated_quadratic"])) == 0
+
+
+@pytest.mark.parametrize("name", CONVEX)
+@given(a=st.floats(-5, 5), b=st.floats(-5, 5))
+def test_every_member_is_convex_and_falls_at_zero(name, a, b):
+    f = CONVEX[name]
+    ends = f(torch.tensor([a, b], dtype=torch.float64))
+    middle = f(torch.tensor([(a + b) / 2], dtype=torch.float64))
+    assert float(middle) <= float(ends.mean()) + 1e-9
+    zero = torch.zeros(1, dtype=torch.float64, requires_grad=True)
+    f(zero).sum().backward()
+    assert float(zero.grad) < 0
 
 
 def test_bradley_terry_by_hand():
@@ -50,6 +111,18 @@ def test_bradley_terry_by_hand():
     assert float(loss) == pytest.approx(0.386871, abs=1e-6)
 
 
-def test_a_beta_that_is_not_positive_is_refused():
-    with pytest.raises(InputError, match="beta 0"):
-        DPOObjective(beta=0.0)
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: DPOObjective(beta=0.0), "beta 0.0 is not allowed: dpo needs a number above 0"),
+        (lambda: IPOObjective(tau=-1.0), "tau -1.0 is not allowed: ipo"),
+        (lambda: IPOObjective(reduction="max"), "reduction 'max' is not known to ipo: give sum or mean"),
+        (lambda: CDPOObjective(label_smoothing=0.5), "label_smoothing 0.5 is not allowed: cdpo"),
+        (lambda: RobustDPOObjective(flip_share=0.7), r"wrong labels in \[0, 0.5\)"),
+        (lambda: RSOHingeObjective(beta=math.inf), "beta inf is not allowed"),
+        (lambda: GPOObjective(function="savage"), "function 'savage' is not known to gpo: give logistic or"),
+    ],
+)
+def test_impossible_dials_are_refused(make, message):
+    with pytest.raises(InputError, match=message):
+        make()

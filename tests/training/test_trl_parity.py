@@ -1,4 +1,4 @@
-"""DPO's trajectory equals trl's, on the same pairs, order and learning rates (the extra ``peers``)."""
+"""Trajectories equal trl's, on the same data, order and learning rates (the extra ``peers``)."""
 
 import warnings
 
@@ -15,6 +15,9 @@ from trueline.training.config import TrainingConfig
 from trueline.training.data import preference_examples
 from trueline.training.loop import train
 from trueline.training.objectives.dpo import DPOObjective
+from trueline.training.objectives.ipo import IPOObjective
+from trueline.training.objectives.robust_dpo import RobustDPOObjective
+from trueline.training.objectives.rso_hinge import RSOHingeObjective
 from trueline.training.reference import add_reference
 
 pytestmark = [pytest.mark.peer, pytest.mark.filterwarnings("ignore")]
@@ -47,7 +50,7 @@ def recorder(base):
     return Callback()
 
 
-def theirs(folder, pairs, work, accumulate):
+def theirs(folder, pairs, work, accumulate=1, **dials):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from datasets import Dataset
@@ -70,7 +73,7 @@ def theirs(folder, pairs, work, accumulate):
             gradient_accumulation_steps=accumulate,
             max_steps=STEPS,
             learning_rate=RATE,
-            beta=BETA,
+            **dials,
             lr_scheduler_type="linear",
             warmup_steps=0,
             train_sampling_strategy="sequential",
@@ -89,14 +92,14 @@ def theirs(folder, pairs, work, accumulate):
     return keeper.logs, model, trainer.train_dataset
 
 
-@pytest.mark.parametrize("accumulate", [1, 2])
-def test_the_trajectory_is_trls(tmp_path, accumulate):
+def both(tmp_path, objective, **dials):
+    """Our history, trl's logs, and how far the two ended apart."""
     pytest.importorskip("trl", reason="needs the extra peers: pip install 'trueline[peers]'")
     folder = tmp_path / "model"
     start = llama(vocab_size=41)
     start.save_pretrained(folder)
     pairs = make_pairs(STEPS * PER_STEP)
-    logs, their_model, their_tokens = theirs(folder, pairs, tmp_path / "trl", accumulate)
+    logs, their_model, their_tokens = theirs(folder, pairs, tmp_path / "trl", **dials)
 
     config = TrainingConfig(learning_rate=RATE, warmup=0.0, batch_size=PER_STEP, steps=STEPS)
     prepared = preference_examples(codec(), pairs, config.max_length)
@@ -107,14 +110,38 @@ def test_the_trajectory_is_trls(tmp_path, accumulate):
     batches = SeededBatches(
         kind="pairs", examples=data, batch_size=PER_STEP, limit=STEPS, order=range(len(pairs))
     )
-    run = train(start, batches, DPOObjective(beta=BETA), config)
-
-    assert len(logs) == STEPS and max(line["loss"] for line in run.history) > 0.7
-    for line, log in zip(run.history, logs):
-        assert line["loss"] == pytest.approx(float(log["loss"]), abs=1e-4)
-        assert line["margin"] == pytest.approx(float(log["rewards/margins"]), abs=1e-4)
-        assert line["chosen_reward"] == pytest.approx(float(log["rewards/chosen"]), abs=1e-4)
-        assert line["learning_rate"] == pytest.approx(float(log["learning_rate"]))
-        assert line["grad_norm"] == pytest.approx(float(log["grad_norm"]), rel=1e-3)
+    run = train(start, batches, objective, config)
     for (name, ours), (_, peer) in zip(start.named_parameters(), their_model.named_parameters()):
         assert torch.allclose(ours, peer, atol=1e-4), name
+    return run.history, logs
+
+
+def agree(history, logs):
+    assert len(logs) == STEPS
+    for line, log in zip(history, logs):
+        assert line["loss"] == pytest.approx(float(log["loss"]), abs=1e-4)
+        assert line["grad_norm"] == pytest.approx(float(log["grad_norm"]), rel=1e-3)
+        assert line["learning_rate"] == pytest.approx(float(log["learning_rate"]))
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_dpo_has_trls_trajectory_and_metrics(tmp_path, accumulate):
+    history, logs = both(tmp_path, DPOObjective(beta=BETA), accumulate=accumulate, beta=BETA)
+    agree(history, logs)
+    assert max(line["loss"] for line in history) > 0.7
+    for line, log in zip(history, logs):
+        assert line["margin"] == pytest.approx(float(log["rewards/margins"]), abs=1e-4)
+        assert line["chosen_reward"] == pytest.approx(float(log["rewards/chosen"]), abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("objective", "dials"),
+    [
+        (IPOObjective(tau=BETA), {"loss_type": "ipo", "beta": BETA}),
+        (RobustDPOObjective(beta=BETA, flip_share=0.2), {"loss_type": "robust", "label_smoothing": 0.2}),
+        (RSOHingeObjective(beta=BETA), {"loss_type": "hinge", "beta": BETA}),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_the_family_has_trls_trajectories(tmp_path, objective, dials):
+    agree(*both(tmp_path, objective, **{"beta": BETA, **dials}))

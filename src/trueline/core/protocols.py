@@ -102,11 +102,17 @@ class Attack(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resources:
-    """What a treatment may use besides the target. ``progress(done, total, words)`` reports long work."""
+    """What a treatment may use besides the target. ``progress(done, total, words)`` reports long work.
+
+    ``requests`` are harmful and harmless requests, ``forget`` texts to be forgotten and texts to be retained; both
+    labelled (``trueline.data.labelled``).
+    """
 
     workdir: Path
     preferences: Any = None
     demonstrations: Any = None
+    requests: Any = None
+    forget: Any = None
     reward: Any = None
     targets: Mapping[str, Target] = field(default_factory=dict)
     seed: int = 0

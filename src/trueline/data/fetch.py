@@ -117,9 +117,7 @@ def _whole(where: Source, file: SourceFile) -> bool:
     return _fault(where, file) is None
 
 
-def _download(
-    http: "httpx.Client", where: Source, file: SourceFile, pause: Callable[[float], None]
-) -> bytes:
+def _download(http: "httpx.Client", where: Source, file: SourceFile, pause: Callable[[float], None]) -> bytes:
     import httpx
 
     url = quote(where.url(file), safe=":/")

@@ -66,7 +66,7 @@ class Loaded(Generic[T]):
     sha256: str
 
 
-class _BadRow(Exception):
+class BadRow(Exception):
     """A row that cannot be used; the text is the reason."""
 
 
@@ -76,12 +76,12 @@ def load_preferences(path: Path | str, *, drop_bad: bool = False) -> Loaded[Pref
     Rows with a missing side, an empty answer or prompt, or identical answers raise InputError naming the
     file, the first such line and their number; with ``drop_bad`` they are left out and counted instead.
     """
-    return _load(Path(path), _pair, drop_bad)
+    return load_with(Path(path), _pair, drop_bad)
 
 
 def load_demonstrations(path: Path | str, *, drop_bad: bool = False) -> Loaded[Demonstration]:
     """The demonstrations of a file; bad rows as in :func:`load_preferences`."""
-    return _load(Path(path), _demonstration, drop_bad)
+    return load_with(Path(path), _demonstration, drop_bad)
 
 
 def read_preferences(path: Path | str, *, drop_bad: bool = False) -> tuple[PreferencePair, ...]:
@@ -99,14 +99,15 @@ def as_demonstrations(pairs: Iterable[PreferencePair]) -> tuple[Demonstration, .
     return tuple(Demonstration(prompt=p.prompt, answer=p.chosen, meta=p.meta) for p in pairs)
 
 
-def _load(path: Path, parse: Callable[[dict[str, Any]], T], drop_bad: bool) -> Loaded[T]:
+def load_with(path: Path, parse: Callable[[dict[str, Any]], T], drop_bad: bool) -> Loaded[T]:
+    """The rows of a file, each read by ``parse``, which raises BadRow with a reason."""
     rows: list[T] = []
     bad: list[tuple[int, str]] = []
     numbered: list[NumberedRow] = read_rows(path, guess_format(path))
     for line, row in numbered:
         try:
             rows.append(parse(row))
-        except _BadRow as fault:
+        except BadRow as fault:
             bad.append((line, str(fault)))
     if bad and not drop_bad:
         line, reason = bad[0]
@@ -124,89 +125,91 @@ def _load(path: Path, parse: Callable[[dict[str, Any]], T], drop_bad: bool) -> L
 def _pair(row: dict[str, Any]) -> PreferencePair:
     for side in ("chosen", "rejected"):
         if row.get(side) is None:
-            raise _BadRow(f"no {side!r} answer")
+            raise BadRow(f"no {side!r} answer")
     used = {"chosen", "rejected"}
     given = next((name for name in ("prompt", *CONVERSATION_FIELDS) if row.get(name)), None)
     if given is None:
         prompt, chosen, rejected = _implicit(row["chosen"], row["rejected"])
     else:
         used.add(given)
-        prompt = _conversation(row[given])
+        prompt = as_conversation(row[given])
         chosen, rejected = _answer(row["chosen"], prompt), _answer(row["rejected"], prompt)
     _check_prompt(prompt)
     for side, text in (("chosen", chosen), ("rejected", rejected)):
         if not text.strip():
-            raise _BadRow(f"the {side!r} answer is empty")
+            raise BadRow(f"the {side!r} answer is empty")
     if chosen.strip() == rejected.strip():
-        raise _BadRow("the two answers are identical")
-    return PreferencePair(prompt=prompt, chosen=chosen, rejected=rejected, meta=_rest(row, used))
+        raise BadRow("the two answers are identical")
+    return PreferencePair(prompt=prompt, chosen=chosen, rejected=rejected, meta=rest_of(row, used))
 
 
 def _demonstration(row: dict[str, Any]) -> Demonstration:
     named = next((name for name in ANSWER_FIELDS if row.get(name) is not None), None)
     if named is not None and row.get("prompt"):
-        prompt, used = _conversation(row["prompt"]), {"prompt", named}
+        prompt, used = as_conversation(row["prompt"]), {"prompt", named}
         answer = _answer(row[named], prompt)
     else:
         whole = next((name for name in CONVERSATION_FIELDS if row.get(name)), None)
         if whole is None:
             names = ", ".join(map(repr, ANSWER_FIELDS))
-            raise _BadRow(f"no 'prompt' with one of {names}, and no 'messages'")
-        messages, used = _conversation(row[whole]), {whole}
+            raise BadRow(f"no 'prompt' with one of {names}, and no 'messages'")
+        messages, used = as_conversation(row[whole]), {whole}
         if messages[-1].role != "assistant":
-            raise _BadRow("the conversation does not end with the assistant's answer")
+            raise BadRow("the conversation does not end with the assistant's answer")
         prompt, answer = messages[:-1], messages[-1].content
     _check_prompt(prompt)
     if not answer.strip():
-        raise _BadRow("the answer is empty")
-    return Demonstration(prompt=prompt, answer=answer, meta=_rest(row, used))
+        raise BadRow("the answer is empty")
+    return Demonstration(prompt=prompt, answer=answer, meta=rest_of(row, used))
 
 
 def _implicit(chosen: Any, rejected: Any) -> tuple[Conversation, str, str]:
     if not isinstance(chosen, list) or not isinstance(rejected, list):
-        raise _BadRow("no 'prompt', and 'chosen' and 'rejected' are not whole conversations")
-    a, b = _conversation(chosen), _conversation(rejected)
+        raise BadRow("no 'prompt', and 'chosen' and 'rejected' are not whole conversations")
+    a, b = as_conversation(chosen), as_conversation(rejected)
     if a[:-1] != b[:-1] or {a[-1].role, b[-1].role} != {"assistant"}:
-        raise _BadRow("'chosen' and 'rejected' must be equal but for the assistant's last message")
+        raise BadRow("'chosen' and 'rejected' must be equal but for the assistant's last message")
     return a[:-1], a[-1].content, b[-1].content
 
 
-def _conversation(value: Any) -> Conversation:
+def as_conversation(value: Any) -> Conversation:
+    """A text or a list of messages as a conversation."""
     if isinstance(value, str):
         return (user(value),)
     if not isinstance(value, list) or not value:
-        raise _BadRow("the prompt is neither a text nor a list of messages")
+        raise BadRow("the prompt is neither a text nor a list of messages")
     return tuple(_message(entry) for entry in value)
 
 
 def _message(entry: Any) -> Message:
     if not isinstance(entry, dict):
-        raise _BadRow("a message is not an object with 'role' and 'content'")
+        raise BadRow("a message is not an object with 'role' and 'content'")
     role, content = entry.get("role", entry.get("from")), entry.get("content", entry.get("value"))
     if not isinstance(role, str) or role not in ROLES:
-        raise _BadRow(f"unknown role {role!r}; allowed are {', '.join(ROLES)}")
+        raise BadRow(f"unknown role {role!r}; allowed are {', '.join(ROLES)}")
     if not isinstance(content, str):
-        raise _BadRow("a message's content is not a text")
+        raise BadRow("a message's content is not a text")
     return Message(role=ROLES[role], content=content)
 
 
 def _answer(value: Any, prompt: Conversation) -> str:
     if isinstance(value, str):
         return value
-    messages = _conversation([value] if isinstance(value, dict) else value)
+    messages = as_conversation([value] if isinstance(value, dict) else value)
     if messages[: len(prompt)] == prompt:
         messages = messages[len(prompt) :]
     if len(messages) != 1 or messages[0].role != "assistant":
-        raise _BadRow("an answer must be one assistant message after the prompt")
+        raise BadRow("an answer must be one assistant message after the prompt")
     return messages[0].content
 
 
 def _check_prompt(prompt: Conversation) -> None:
     if not any(m.content.strip() for m in prompt):
-        raise _BadRow("the prompt is empty")
+        raise BadRow("the prompt is empty")
     if prompt[-1].role != "user":
-        raise _BadRow("the prompt does not end with a user message")
+        raise BadRow("the prompt does not end with a user message")
 
 
-def _rest(row: dict[str, Any], used: set[str]) -> dict[str, Any]:
+def rest_of(row: dict[str, Any], used: set[str]) -> dict[str, Any]:
+    """What a row says besides."""
     return {key: value for key, value in row.items() if key not in used}

@@ -13,23 +13,23 @@ Shapes: T tokens of a branch, D hidden units.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, overload
 
-import torch
 from torch import Tensor, nn
 
 from trueline.core.errors import InputError
 
 from .heads import read_hidden
-from .packing import Batch, Piece, Read, Reading, lay_out, pack, worth_sharing
-from .paths import head_of, known, run_body, unwrap
+from .packing import Batch, Piece, Reading, lay_out, pack, worth_sharing
+from .paths import head_of, known, unwrap
 from .readers import Reader, log_probability
 from .trees import Tree, build_tree
+from .visiting import Look, Place, Seen, reading_of, visit
 
 __all__ = ["BranchScorer", "Path", "Plan", "Tree", "build_tree", "choose_path", "final_states", "plan",
-       "predicting_states", "score_trees"]  # fmt: skip
+       "predicting_states", "score_trees", "visit_trees"]  # fmt: skip
 
 Path = Literal["auto", "tree", "flat"]
 _log = logging.getLogger(__name__)
@@ -141,25 +141,44 @@ def score_trees(
     """
     head = head_of(model)
 
-    def read(hidden: Tensor, targets: Tensor) -> tuple[Any, ...]:
-        return read_hidden(head, hidden, targets, readers or (log_probability,))
+    def look(seen: Seen) -> tuple[Any, ...]:
+        return read_hidden(head, seen.hidden, seen.targets, readers or (log_probability,))
 
-    scored = _visit(model, trees, token_budget, path, "predicting", read)
-    return scored if readers else [[values[0] for values in branches] for branches in scored]
+    scored = visit_trees(model, trees, {"predicting": look}, token_budget=token_budget, path=path)
+    return scored["predicting"] if readers else _only(scored["predicting"])
+
+
+def visit_trees(
+    model: nn.Module,
+    trees: Sequence[Tree],
+    looks: Mapping[Place, Look],
+    *,
+    inner: Sequence[int] = (),
+    last: bool = True,
+    token_budget: int = 8192,
+    path: Path = "auto",
+) -> dict[Place, list[list[tuple[Any, ...]]]]:
+    """What each look finds in its place, per tree and branch, all in one forward pass (see ``visiting``)."""
+    reading = reading_of(list(looks))
+    work = plan(model, trees, token_budget=token_budget, path=path, reading=reading)
+    _log.debug("%s", work.describe())
+    return visit(model, work.batches, trees, known(model).layers, looks, inner=inner, last=last)
 
 
 def predicting_states(
     model: nn.Module, trees: Sequence[Tree], *, token_budget: int = 8192, path: Path = "auto"
 ) -> list[list[Tensor]]:
     """For each tree and branch, the last hidden states of the positions that predict its tokens: [T, D]."""
-    return _first(_visit(model, trees, token_budget, path, "predicting", lambda hidden, targets: (hidden,)))
+    looks: dict[Place, Look] = {"predicting": lambda seen: (seen.hidden,)}
+    return _only(visit_trees(model, trees, looks, token_budget=token_budget, path=path)["predicting"])
 
 
 def final_states(
     model: nn.Module, trees: Sequence[Tree], *, token_budget: int = 8192, path: Path = "auto"
 ) -> list[list[Tensor]]:
     """For each tree and branch, the last hidden state at its last token: [D], as reward models read it."""
-    states = _first(_visit(model, trees, token_budget, path, "final", lambda hidden, targets: (hidden,)))
+    looks: dict[Place, Look] = {"last": lambda seen: (seen.hidden,)}
+    states = _only(visit_trees(model, trees, looks, token_budget=token_budget, path=path)["last"])
     return [[state[0] for state in branches] for branches in states]
 
 
@@ -178,54 +197,8 @@ class BranchScorer(nn.Module):
         return score_trees(self.model, trees, token_budget=token_budget, path=path)
 
 
-def _visit(
-    model: nn.Module,
-    trees: Sequence[Tree],
-    token_budget: int,
-    path: Path,
-    reading: Reading,
-    read: Callable[[Tensor, Tensor], tuple[Any, ...]],
-) -> list[list[tuple[Any, ...]]]:
-    """Run the plan, and give ``read`` the hidden states [P, D] and target tokens [P] of a batch at a time."""
-    work = plan(model, trees, token_budget=token_budget, path=path, reading=reading)
-    _log.debug("%s", work.describe())
-    layers = known(model).layers
-    found: list[list[Any]] = [[None] * len(tree.branches) for tree in trees]
-    for batch in work.batches:
-        reads, columns = _columns(batch)
-        targets = [token for r in reads for token in trees[r.tree].branches[r.branch][: len(r.columns)]]
-        hidden = run_body(model, batch, layers).flatten(0, 1)
-        hidden = hidden[torch.tensor(columns, dtype=torch.long, device=hidden.device)]
-        values = read(hidden, torch.tensor(targets, dtype=torch.long, device=hidden.device))
-        for r, part in zip(reads, _cut(values, [len(r.columns) for r in reads])):
-            found[r.tree][r.branch] = part
-    return found
-
-
-def _columns(batch: Batch) -> tuple[list[Read], list[int]]:
-    """The reads of a batch, and their columns in the batch's flattened rows."""
-    reads: list[Read] = []
-    columns: list[int] = []
-    for number, row in enumerate(batch.rows):
-        start = number * batch.width
-        for piece in row:
-            for read in piece.reads:
-                reads.append(read)
-                columns.extend(start + column for column in read.columns)
-            start += piece.length
-    return reads, columns
-
-
-def _cut(values: Any, sizes: list[int]) -> list[Any]:
-    """A tensor, or a nested (named) tuple of tensors, split along its first dimension."""
-    if isinstance(values, Tensor):
-        return list(torch.split(values, sizes))
-    parts = zip(*(_cut(value, sizes) for value in values))
-    return [type(values)(*part) if hasattr(values, "_fields") else tuple(part) for part in parts]
-
-
-def _first(scored: list[list[tuple[Any, ...]]]) -> list[list[Tensor]]:
-    return [[values[0] for values in branches] for branches in scored]
+def _only(found: list[list[tuple[Any, ...]]]) -> list[list[Any]]:
+    return [[values[0] for values in branches] for branches in found]
 
 
 def _check_request(token_budget: int, path: str) -> None:

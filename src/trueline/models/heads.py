@@ -18,7 +18,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
-from .readers import Reader, log_probability
+from .readers import Reader, entropy_without_gradient, log_probability
 
 # Logits held at once, in elements: 8 MB in fp32 stays near a CPU's cache (larger and smaller chunks were
 # slower there); an accelerator wants larger products.
@@ -78,10 +78,12 @@ def read_hidden(head: Head, hidden: Tensor, targets: Tensor, readers: Sequence[R
     """What each reader says of hidden states [P, D] and targets [P]; all share one computation of the
     logits."""
     chunk = head.chunk(hidden.device)
-    if len(readers) == 1 and readers[0] is log_probability and _is_plain_linear(head.module):
+    if set(readers) <= {log_probability, entropy_without_gradient} and _is_plain_linear(head.module):
         weight, bias = head.module.weight, head.module.bias
-        fused: Callable[..., Tensor] = _LogProbability.apply
-        return (fused(hidden, weight, bias, targets, head.scaling, chunk),)
+        fused: Callable[..., tuple[Tensor, Tensor | None]] = _LogProbability.apply
+        spread = entropy_without_gradient in readers
+        logps, entropies = fused(hidden, weight, bias, targets, head.scaling, chunk, spread)
+        return tuple(logps if reader is log_probability else entropies for reader in readers)
 
     def read(states: Tensor, wanted: Tensor) -> tuple[Any, ...]:
         logits = head(states)
@@ -102,6 +104,7 @@ def _join(parts: list[Any]) -> Any:
 class _LogProbability(torch.autograd.Function):
     """log p(target) over a linear head, chunk by chunk; the backward pass computes each chunk again.
 
+    With ``spread`` also the entropy, log Σ exp(y) − Σ p y, without gradient.
     With z = s W h, y = c tanh(z / c) and p = softmax(y): d log p_t / dy = onehot(t) - p.
     """
 
@@ -114,24 +117,33 @@ class _LogProbability(torch.autograd.Function):
         targets: Tensor,
         scaling: LogitScaling,
         chunk: int,
-    ) -> Tensor:
+        spread: bool,
+    ) -> tuple[Tensor, Tensor | None]:
         # Under autocast a weight is cast once here, not once a chunk.
         dtype = _compute_dtype(weight)
         hidden, weight = hidden.to(dtype), weight.to(dtype)
         bias = None if bias is None else bias.to(dtype)
-        logps, norms = [], []
+        logps, norms, entropies = [], [], []
         for states, wanted in zip(torch.split(hidden, chunk), torch.split(targets, chunk)):
             logits = scaling(at_least_fp32(functional.linear(states, weight, bias)))
             norm = torch.logsumexp(logits, dim=-1)
             logps.append(logits.gather(-1, wanted[:, None])[:, 0] - norm)
             norms.append(norm)
+            if spread:
+                shares = (logits - norm[:, None]).exp_()
+                # a token of probability 0 may have the logit −inf: it adds nothing
+                entropies.append(norm - shares.mul_(logits.masked_fill_(shares == 0, 0.0)).sum(-1))
         ctx.save_for_backward(hidden, weight, bias, targets, torch.cat(norms))
         ctx.scaling, ctx.chunk = scaling, chunk
-        return torch.cat(logps)
+        if not spread:
+            return torch.cat(logps), None
+        found = torch.cat(entropies)
+        ctx.mark_non_differentiable(found)
+        return torch.cat(logps), found
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad: Tensor, _: Tensor | None) -> tuple[Tensor | None, ...]:
         hidden, weight, bias, targets, norms = ctx.saved_tensors
         needs_hidden, needs_weight, needs_bias = ctx.needs_input_grad[:3]
         wide = torch.promote_types(weight.dtype, torch.float32)
@@ -158,7 +170,15 @@ class _LogProbability(torch.autograd.Function):
                     grad_weight.addmm_(back.T, states)
                 elif grad_weight is not None:
                     grad_weight += back.T @ states
-        return (torch.cat(grad_hidden) if needs_hidden else None, grad_weight, grad_bias, None, None, None)
+        return (
+            torch.cat(grad_hidden) if needs_hidden else None,
+            grad_weight,
+            grad_bias,
+            None,
+            None,
+            None,
+            None,
+        )
 
 
 def _compute_dtype(weight: Tensor) -> torch.dtype:

@@ -16,7 +16,7 @@ from typing import Literal
 
 from .trees import Tree
 
-Reading = Literal["predicting", "final"]
+Reading = Literal["predicting", "final", "whole"]
 
 # Below this many tokens a forward pass costs its overhead, so padding is cheaper than another pass.
 _SMALL_BATCH = 512
@@ -92,7 +92,8 @@ def lay_out(tree: Tree, index: int, *, shared: bool, reading: Reading = "predict
     """The pieces of one tree: one when ``shared``, else one a segment.
 
     ``predicting`` reads a branch at the positions that predict its tokens (one column a token); ``final``
-    reads it at its last token (one column; the end of the trunk when the branch is empty).
+    reads it at its last token (one column; the end of the trunk when the branch is empty); ``whole`` at both
+    (one column more than it has tokens).
     """
     unused = 1 if reading == "predicting" else 0
     everyone = range(len(tree.branches))
@@ -109,7 +110,7 @@ def lay_out(tree: Tree, index: int, *, shared: bool, reading: Reading = "predict
             branch = tree.branches[number]
             segment = branch[: len(branch) - unused]
             line = (len(tree.trunk) - 1, *range(end, end + len(segment)))
-            columns = line[-1:] if reading == "final" else line[: len(branch)]
+            columns = line[-1:] if reading == "final" else line[: len(branch) + (reading == "whole")]
             reads.append(Read(tree=index, branch=number, columns=columns))
             if segment:
                 segments.append(segment)

@@ -34,6 +34,11 @@ def entropy(logits: Tensor, targets: Tensor) -> Tensor:
     return -_expectation(logps.exp(), logps)
 
 
+def entropy_without_gradient(logits: Tensor, targets: Tensor) -> Tensor:
+    """Entropy as a figure to be watched: [P]. Beside log-probabilities it costs no second look at the logits."""
+    return entropy(logits.detach(), targets)
+
+
 def vocabulary_moments(logits: Tensor, targets: Tensor) -> Moments:
     """Mean and variance of log p(v) over v drawn from p, the normalisers of Min-K%++ (2404.02936, Eq. 3)."""
     logps = torch.log_softmax(logits, dim=-1)

@@ -10,6 +10,7 @@ from trueline.core.protocols import Resources, Treatment
 from trueline.data.preferences import as_demonstrations, read_demonstrations, read_preferences
 from trueline.data.rows import read_text
 
+from .helpers import helper_targets
 from .lacking import lacking
 from .progress import Progress
 from .spec import TargetSpec
@@ -51,6 +52,8 @@ def align_model(
             workdir=out,
             preferences=preferences,
             demonstrations=demonstrations,
+            reward=subject.reward if "reward" in wanted else None,
+            targets=helper_targets(treatment, subject),
             seed=seed,
             progress=bar.update,
         )

@@ -109,6 +109,8 @@ class StudySpec(BaseModel):
     limits: Mapping[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
     preferences: str | None = None
     demonstrations: str | None = None
+    requests: str | None = None
+    forget: str | None = None
     drop_bad: bool = False
     examples: int = Field(default=400, ge=1)
     primary: tuple[Primary, ...] = Field(default=(), max_length=MAX_PRIMARY)

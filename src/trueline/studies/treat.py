@@ -1,6 +1,6 @@
 """Applying an arm's treatment: training data and reward are found, the treated target comes out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,7 @@ from trueline.catalog import make
 from trueline.core.errors import InputError
 from trueline.core.messages import from_json
 from trueline.core.protocols import Resources, Target, Treatment
+from trueline.data.labelled import labelled, read_labelled
 from trueline.data.preferences import (
     Demonstration,
     PreferencePair,
@@ -17,6 +18,7 @@ from trueline.data.preferences import (
 )
 
 from .arms import Arm
+from .helpers import helper_targets
 from .lacking import lacking
 from .progress import Progress
 from .spec import StudySpec, TargetSpec
@@ -39,7 +41,10 @@ def apply_treatment(
             workdir=out / TRAINED_MODELS,
             preferences=_preferences(spec, subject, arm.seed) if "preferences" in wanted else None,
             demonstrations=_demonstrations(spec, subject, arm.seed) if "demonstrations" in wanted else None,
+            requests=_requests(spec, subject, arm.seed) if "requests" in wanted else None,
+            forget=_forget(spec, subject, arm.seed) if "forget" in wanted else None,
             reward=subject.reward if "reward" in wanted else None,
+            targets=helper_targets(treatment, subject),
             seed=arm.seed,
             progress=bar.update,
         )
@@ -58,7 +63,7 @@ def check_training_data(arms: Sequence[Arm], subjects: Mapping[TargetSpec, Subje
         subject = subjects[arm.target]
         if lacking(treatment.needs, subject.target.capabilities):
             continue
-        for wanted, find_data in (("preferences", _preferences), ("demonstrations", _demonstrations)):
+        for wanted, find_data in FINDERS.items():
             if wanted not in getattr(treatment, "resources", ()) or (arm.target, wanted) in checked:
                 continue
             if subject.world is not None and getattr(spec, wanted) is None:
@@ -94,6 +99,36 @@ def _demonstrations(spec: StudySpec, subject: Subject, seed: int) -> Any:
         pairs = read_preferences(data_file(spec.preferences), drop_bad=spec.drop_bad)
         return as_demonstrations(pairs[: spec.examples])
     return None
+
+
+def _requests(spec: StudySpec, subject: Subject, seed: int) -> Any:
+    if spec.requests is not None:
+        return read_labelled(data_file(spec.requests), drop_bad=spec.drop_bad)
+    if subject.world is not None:
+        from trueline.testbed.contrasts import labelled_requests
+
+        return tuple(labelled(row) for row in labelled_requests(subject.world))
+    return None
+
+
+def _forget(spec: StudySpec, subject: Subject, seed: int) -> Any:
+    if subject.world is not None:
+        from trueline.testbed.contrasts import FORGOTTEN, forget_set
+
+        chosen = spec.forget or "all"
+        if chosen in FORGOTTEN:
+            return tuple(labelled(row) for row in forget_set(subject.world, chosen, spec.examples, seed))
+    if spec.forget is not None:
+        return read_labelled(data_file(spec.forget), drop_bad=spec.drop_bad)
+    return None
+
+
+FINDERS: Mapping[str, Callable[[StudySpec, Subject, int], Any]] = {
+    "preferences": _preferences,
+    "demonstrations": _demonstrations,
+    "requests": _requests,
+    "forget": _forget,
+}
 
 
 def data_file(name: str) -> Path:

@@ -19,7 +19,8 @@ def with_adapters(model: Any, lora: LoraConfig | None, seed: int) -> Any:
         lora_alpha=lora.alpha,
         lora_dropout=lora.dropout,
         target_modules="all-linear",
-        task_type="CAUSAL_LM",
+        # a value model's one-number head is new and must be learnt: this kind trains and keeps it whole
+        task_type="SEQ_CLS" if hasattr(model, "score") else "CAUSAL_LM",
     )
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         # peft 0.21 reads a property that transformers 5.23 has renamed

@@ -31,13 +31,16 @@ class Example:
 
     A pair's branches are (chosen, rejected). ``facts`` are named numbers, as many a name as the objective
     reads (a margin, a label, advantages). ``reference`` holds the reference model's log-probabilities, one
-    tensor [T] a branch. ``index`` is the example's place in its data set.
+    tensor [T] a branch; ``given`` any other numbers of the tokens by name, one tensor [T, ...] a branch (a
+    behaviour policy's log-probabilities, a teacher's hidden states). ``index`` is the example's place in its
+    data set.
     """
 
     tree: Tree
     index: int
     facts: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     reference: tuple[Tensor, ...] | None = None
+    given: Mapping[str, tuple[Tensor, ...]] = field(default_factory=dict)
 
     @property
     def tokens(self) -> int:
@@ -52,27 +55,47 @@ class Example:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Scored:
-    """What the model says of some examples: ``outputs[e][k]`` is [T] log-probabilities, or [1] a value."""
+    """What the model says of some examples.
+
+    ``outputs[name][e][k]`` is what was read under that name from branch k of example e: [T] log-probabilities,
+    [1] a reward ... (``readings``). Where no name is given, the objective's first reading is meant.
+    """
 
     examples: Sequence[Example]
-    outputs: Sequence[Sequence[Tensor]]
+    outputs: Mapping[str, Sequence[Sequence[Tensor]]]
 
-    def flat(self) -> Tensor:
-        """All outputs one after the other, [sum of T]."""
-        return torch.cat([branch for branches in self.outputs for branch in branches])
+    def of(self, name: str | None = None) -> Sequence[Sequence[Tensor]]:
+        """One reading, per example and branch."""
+        return self.outputs[name or next(iter(self.outputs))]
 
-    def sums(self) -> Tensor:
-        """Summed output of each branch, [E, K]; all examples must have the same K."""
-        return _sums(self.outputs)
+    def flat(self, name: str | None = None) -> Tensor:
+        """One reading of all branches one after the other, [sum of T, ...]."""
+        return torch.cat([branch for branches in self.of(name) for branch in branches])
+
+    def sums(self, name: str | None = None) -> Tensor:
+        """One reading summed over each branch, [E, K]; all examples must have the same K."""
+        return _sums(self.of(name))
+
+    def reference_flat(self) -> Tensor:
+        """The reference model's log-probabilities of all tokens one after the other, [sum of T]."""
+        rows = [branch for example in self.examples for branch in _reference(example)]
+        return torch.cat(rows).to(self._like)
 
     def reference_sums(self) -> Tensor:
         """The reference model's summed log-probability of each branch, [E, K]."""
-        return _sums([_reference(example) for example in self.examples]).to(self.outputs[0][0])
+        return _sums([_reference(example) for example in self.examples]).to(self._like)
+
+    def given(self, name: str) -> Tensor:
+        """What the examples carry for each token under a name, all branches one after the other."""
+        for example in self.examples:
+            if name not in example.given:
+                raise InputError(f"example {example.index} carries no {name!r}, which this objective needs.")
+        return torch.cat([branch for e in self.examples for branch in e.given[name]]).to(self._like)
 
     def lengths(self) -> Tensor:
         """Tokens of each branch, [E, K], as floats."""
         counts = [[float(len(branch)) for branch in example.tree.branches] for example in self.examples]
-        return torch.tensor(counts).to(self.outputs[0][0])
+        return torch.tensor(counts).to(self._like)
 
     def fact(self, name: str, default: float | None = None) -> Tensor:
         """A named fact of each example, [E, numbers]; ``default`` is taken where it is absent."""
@@ -80,7 +103,11 @@ class Scored:
         for example, row in zip(self.examples, rows):
             if row is None:
                 raise InputError(f"example {example.index} has no {name!r}, which this objective needs.")
-        return torch.tensor(rows).to(self.outputs[0][0])
+        return torch.tensor(rows).to(self._like)
+
+    @property
+    def _like(self) -> Tensor:
+        return self.of()[0][0]
 
 
 def _reference(example: Example) -> Sequence[Tensor]:

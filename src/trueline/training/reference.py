@@ -23,6 +23,7 @@ from .batches import Example, examples_digest, passes, with_reference
 from .config import TrainingConfig
 from .flops import forward_flops, model_size
 from .loop import Progress
+from .readings import LOGPS
 from .scoring import look_at, outputs_of
 
 
@@ -92,13 +93,14 @@ def _compute(
     place = {id(example): i for i, example in enumerate(examples)}
     device = next(model.parameters()).device
     budget, half = config.pass_tokens(device.type), config.precision == "bf16"
-    look_at(model, "logps")
+    look_at(model, [LOGPS])
     training = model.training
     model.eval()  # dropout off: a reference is one number, not a draw
     with torch.no_grad(), torch.autocast(device.type, dtype=torch.bfloat16, enabled=half):
         for group in passes(examples, budget):
-            outputs = outputs_of(model, [e.tree for e in group], "logps", token_budget=budget, path=path)
-            for example, branches in zip(group, outputs):
+            trees = [example.tree for example in group]
+            outputs = outputs_of(model, trees, [LOGPS], token_budget=budget, path=path)
+            for example, branches in zip(group, outputs[LOGPS.name]):
                 found[place[id(example)]] = torch.cat(list(branches)).cpu()
             progress(len(found), len(examples), "reference")
     model.train(training)

@@ -22,8 +22,9 @@ from trueline.models.templates import ChatTemplate
 from .codec import ChatCodec, Codec
 from .config import TrainingConfig
 from .folders import without_bars
+from .readings import REWARD, value_head
 from .reference import weights_digest
-from .scoring import outputs_of, value_head
+from .scoring import outputs_of
 
 
 def value_model(language_model: Any, *, pad_token: int, seed: int) -> nn.Module:
@@ -75,8 +76,8 @@ class TrainedReward:
         tree = self._codec.tree(prompt, answers)
         budget = self._config.pass_tokens(next(self._model.parameters()).device.type)
         with torch.no_grad():
-            (values,) = outputs_of(self._model, [tree], "values", token_budget=budget)
-        return [float(value) for value in torch.cat(values).cpu()]
+            (values,) = outputs_of(self._model, [tree], [REWARD], token_budget=budget)[REWARD.name]
+        return [float(value) for value in torch.cat(list(values)).cpu()]
 
 
 def load_reward(folder: Path) -> TrainedReward:

@@ -1,55 +1,84 @@
-"""What an objective reads from a network: log-probabilities of answer tokens, or one value an answer."""
+"""Read what an objective asks for: all its readings of some examples in one forward pass."""
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 
-from trueline.core.errors import InputError
-from trueline.models.branches import Path, choose_path, final_states, score_trees
+from trueline.models.branches import Path, choose_path, visit_trees
+from trueline.models.heads import read_hidden
 from trueline.models.paths import head_of
 from trueline.models.trees import Tree
+from trueline.models.visiting import Look, Place, Seen
+
+from .readings import LogitReading, Reading, names_of
+
+Given = Mapping[str, Sequence[Sequence[Tensor]]]  # name -> per tree and branch [T, ...]
+Outputs = dict[str, list[list[Any]]]  # reading -> per tree and branch what was read
 
 
 def outputs_of(
     model: nn.Module,
     trees: Sequence[Tree],
-    reads: Literal["logps", "values"],
+    reads: Sequence[Reading],
     *,
     token_budget: int,
     path: Path = "auto",
-) -> list[list[Tensor]]:
-    """Per tree and branch: log-probabilities [T] of its tokens, or the value [1] at its last token."""
+    given: Given | None = None,
+) -> Outputs:
+    """Each reading, per tree and branch. ``given`` is what the examples carry for the readings."""
     if not trees:
-        return []
-    if reads == "logps":
-        return score_trees(model, trees, token_budget=token_budget, path=path)
-    head = value_head(model)
-    states = final_states(model, trees, token_budget=token_budget, path=path)
-    # at least fp32: rewards are compared by small differences
-    return [[wide(head(state)) for state in branches] for branches in states]
+        return {name: [] for name in names_of(tuple(reads))}
+    at: dict[Place, list[Reading]] = {}
+    for reading in reads:
+        at.setdefault(reading.place, []).append(reading)
+    found = visit_trees(
+        model,
+        trees,
+        {place: _look(model, readings, given or {}) for place, readings in at.items()},
+        inner=sorted({layer for reading in reads for layer in reading.layers}),
+        last=any(not reading.layers for reading in reads),
+        token_budget=token_budget,
+        path=path,
+    )
+    return {
+        reading.name: [[values[i] for values in branches] for branches in found[place]]
+        for place, readings in at.items()
+        for i, reading in enumerate(readings)
+    }
 
 
-def wide(values: Tensor) -> Tensor:
-    """fp32, or fp64 where it is that already."""
-    return values.float() if values.dtype.itemsize < 4 else values
+def _look(model: nn.Module, readings: Sequence[Reading], given: Given) -> Look:
+    """What the readings of one place see, in their order; those of logits share one computation of them."""
+    of_logits = [reading for reading in readings if isinstance(reading, LogitReading)]
+
+    def look(seen: Seen) -> tuple[Any, ...]:
+        found: dict[str, Any] = {}
+        if of_logits:
+            readers = [reading.reader for reading in of_logits]
+            values = read_hidden(head_of(model), seen.hidden, seen.targets, readers)
+            found = {reading.name: value for reading, value in zip(of_logits, values)}
+        aligned = {name: _align(seen, tensors) for name, tensors in given.items()} if given else {}
+        for reading in readings:
+            if reading.name not in found:
+                found[reading.name] = reading.read(model, seen, aligned)
+        return tuple(found[reading.name] for reading in readings)
+
+    return look
 
 
-def value_head(model: nn.Module) -> nn.Module:
-    """The one-number head of a sequence-classification model."""
-    head = getattr(model, "score", None)
-    if not isinstance(head, nn.Module) or getattr(model.config, "num_labels", None) != 1:
-        raise InputError(
-            f"{type(model).__name__} has no value head with one output; load the reward model with "
-            "AutoModelForSequenceClassification and num_labels=1."
-        )
-    return head
+def _align(seen: Seen, tensors: Sequence[Sequence[Tensor]]) -> Tensor:
+    """A named tensor of the examples at the positions seen: [P, ...]."""
+    rows = [tensors[tree][branch][-size:] if size else tensors[tree][branch][:0]
+        for tree, branch, size in seen.order]  # fmt: skip
+    return torch.cat(rows).to(seen.hidden.device)
 
 
-def look_at(model: nn.Module, reads: Literal["logps", "values"]) -> None:
-    """Let branch scoring find out its path now: its probe compares numbers, which autocast would blur."""
+def look_at(model: nn.Module, reads: Sequence[Reading]) -> None:
+    """Refuse readings that the model does not allow, and let branch scoring find out its path now: its probe
+    compares numbers, which autocast would blur."""
+    names_of(tuple(reads))
     choose_path(model)
-    if reads == "logps":
-        head_of(model)
-    else:
-        value_head(model)
+    for reading in reads:
+        reading.check(model)

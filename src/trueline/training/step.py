@@ -20,7 +20,8 @@ from trueline.models.trees import Tree
 from .batches import Example, Scored, passes
 from .config import TrainingConfig
 from .objectives.base import Loss, Objective
-from .scoring import outputs_of
+from .readings import LOGPS, Reading
+from .scoring import Given, Outputs, outputs_of
 
 
 class NotFiniteError(Exception):
@@ -52,13 +53,20 @@ class Work:
     config: TrainingConfig
     path: Path = "auto"
 
+    def read(self, examples: Sequence[Example]) -> Scored:
+        """What the objective reads of some examples."""
+        given = {name: [e.given[name] for e in examples] for name in _carried(examples)}
+        outputs = self._outputs([e.tree for e in examples], self.objective.reads, given)
+        return Scored(examples=examples, outputs=outputs)
+
     def score(self, trees: Sequence[Tree]) -> list[list[Tensor]]:
-        """What the objective reads from the network, per tree and branch."""
+        """The policy's log-probabilities, per tree and branch [T]."""
+        return self._outputs(trees, (LOGPS,), {})[LOGPS.name]
+
+    def _outputs(self, trees: Sequence[Tree], reads: Sequence[Reading], given: Given) -> Outputs:
         half = self.config.precision == "bf16"
         with torch.autocast(self.accelerator.device.type, dtype=torch.bfloat16, enabled=half):
-            return outputs_of(
-                self.model, trees, self.objective.reads, token_budget=self.budget, path=self.path
-            )
+            return outputs_of(self.model, trees, reads, token_budget=self.budget, path=self.path, given=given)
 
     @property
     def budget(self) -> int:
@@ -76,7 +84,7 @@ def optimiser_step(work: Work, examples: Sequence[Example], learning_rate: float
     losses: list[Loss] = []
     groups = list(passes(mine, work.budget))
     for group in groups:
-        loss = objective.loss(Scored(examples=group, outputs=work.score([e.tree for e in group])), totals)
+        loss = objective.loss(work.read(group), totals)
         torch.autograd.backward(loss.value)
         losses.append(Loss(value=loss.value.detach(), metrics=loss.metrics))
     _sum_gradients(accelerator, work.parameters)
@@ -97,6 +105,11 @@ def optimiser_step(work: Work, examples: Sequence[Example], learning_rate: float
     work.optimizer.step()
     work.optimizer.zero_grad(set_to_none=True)
     return line
+
+
+def _carried(examples: Sequence[Example]) -> set[str]:
+    """The names of per-token numbers that all of them carry."""
+    return set.intersection(*(set(example.given) for example in examples))
 
 
 def _check_reference(examples: Sequence[Example], objective: Objective) -> None:

@@ -16,7 +16,7 @@ from trueline.training.codec import ChatCodec
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedTarget(LocalTarget):
-    """A local target that came out of training; ``provenance`` says how, and what it cost."""
+    """A local target that came out of a treatment; ``provenance`` says how, and what its training cost."""
 
     provenance: Mapping[str, Any] = field(default_factory=dict, compare=False)
 

@@ -121,6 +121,8 @@ def test_a_change_far_from_zero_has_a_small_p_with_few_clusters() -> None:
     # Twelve clusters of equal size, means 0.4 to 0.6: t = mean/(sd/√12) ≈ 26 on 11 df, far beyond 1/(R + 1).
     values = np.repeat(np.linspace(0.4, 0.6, 12), 4)
     clusters = [str(i) for i in np.repeat(np.arange(12), 4)]
-    result = resample(lambda columns, weights: float(weights @ columns["x"] / weights.sum()), {"x": values}, clusters)
+    result = resample(
+        lambda columns, weights: float(weights @ columns["x"] / weights.sum()), {"x": values}, clusters
+    )
     assert result.low > 0.35
     assert result.p < 1e-6

@@ -4,6 +4,7 @@ Start with :func:`estimate` and :func:`change`. Which interval a metric gets, an
 that interval; how often each holds is measured by ``benchmarks/coverage.py``.
 """
 
+from .agreement import cohen_kappa, krippendorff_alpha
 from .change import change
 from .clustered import MeanEstimate, clustered_mean, design_effect, effective_n
 from .confidence_set import ConfidenceSet, confidence_set
@@ -39,11 +40,13 @@ __all__ = [
     "clopper_pearson",
     "cluster_draws",
     "clustered_mean",
+    "cohen_kappa",
     "confidence_set",
     "design_effect",
     "effective_n",
     "estimate",
     "holm",
+    "krippendorff_alpha",
     "mcnemar_exact",
     "method_estimate",
     "paired_bounds",

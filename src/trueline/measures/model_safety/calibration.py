@@ -7,13 +7,17 @@ import numpy as np
 
 from trueline.core.measure import Component, Floats, Measure, Metric
 from trueline.core.protocols import Capability, Target
+from trueline.core.statistics.calibration_error import (
+    BINS,
+    calibration_error,
+    equal_mass_bins,
+    equal_width_bins,
+)
 from trueline.core.verdicts import Item, Verdict
 from trueline.measures.capability.mmlu import mmlu_items
 from trueline.measures.choices import NOT_FINITE, Form, option_logprobs, softmax
 from trueline.measures.coherence import chance_check
 from trueline.measures.settings import known_form
-
-from .calibration_error import BINS, calibration_error, equal_mass_bins, equal_width_bins
 
 PER_SUBJECT = 20
 FEWEST = 300  # below this, ECE is mostly bias: bins hold too few items

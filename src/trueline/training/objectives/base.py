@@ -8,15 +8,17 @@ is split. 8×1 = 4×2 = 1×8.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Protocol
 
 from torch import Tensor
 
 from trueline.models.trees import Tree
 from trueline.training.batches import BatchKind, Example, Scored
+from trueline.training.readings import Reading
 
 Totals = Mapping[str, float]
-# the policy's outputs without gradients, for a pre-pass that needs them (KTO's baseline)
+# the policy's log-probabilities, per tree and branch [T], without gradients, for a pre-pass that needs them
+# (KTO's baseline)
 Scorer = Callable[[Sequence[Tree]], list[list[Tensor]]]
 
 
@@ -39,8 +41,8 @@ class Objective(Protocol):
         """What an example is."""
 
     @property
-    def reads(self) -> Literal["logps", "values"]:
-        """What is read from the network: log-probabilities of answer tokens, or a value for each answer."""
+    def reads(self) -> tuple[Reading, ...]:
+        """What is read from the network, in one forward pass (training/readings.py)."""
 
     @property
     def reference(self) -> bool:

@@ -6,12 +6,13 @@ loss = −log σ(r(y⁺) − r(y⁻) − m). An example may carry its margin m a
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from torch import Tensor
 from torch.nn.functional import softplus
 
 from trueline.training.batches import BatchKind, Example, Scored
+from trueline.training.readings import REWARD, Reading
 
 from .base import Loss, Scorer, Totals, counts
 
@@ -27,7 +28,7 @@ class RewardObjective:
 
     name: ClassVar[str] = "reward"
     batch: ClassVar[BatchKind] = "pairs"
-    reads: ClassVar[Literal["logps", "values"]] = "values"
+    reads: ClassVar[tuple[Reading, ...]] = (REWARD,)
     reference: ClassVar[bool] = False
     dropout: ClassVar[bool] = False
     metrics: ClassVar[tuple[str, ...]] = ("margin", "accuracy", "mean_reward")

@@ -6,11 +6,12 @@ Averaging per pass instead weights tokens by how the step happened to be split (
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from torch import Tensor
 
 from trueline.training.batches import BatchKind, Example, Scored
+from trueline.training.readings import LOGPS, Reading
 
 from .base import Loss, Scorer, Totals, counts
 
@@ -26,7 +27,7 @@ class SFTObjective:
 
     name: ClassVar[str] = "sft"
     batch: ClassVar[BatchKind] = "sequences"
-    reads: ClassVar[Literal["logps", "values"]] = "logps"
+    reads: ClassVar[tuple[Reading, ...]] = (LOGPS,)
     reference: ClassVar[bool] = False
     dropout: ClassVar[bool] = True
     metrics: ClassVar[tuple[str, ...]] = ()

@@ -1,0 +1,90 @@
+"""Texts with a label from a user's file: what is to be forgotten and what retained, harmful requests and harmless.
+
+A row (.jsonl, .json or .csv, each also with .gz) holds one of
+
+- ``text``: a document;
+- ``prompt`` with ``answer``, ``completion``, ``response`` or ``output``: an answer to a request;
+- ``prompt`` alone: a bare request (only where answers are not needed);
+
+and a ``label``: "forget" or "harmful" (also 0 or false) for what is not wanted, "retain" or "harmless" (1, true)
+for what is. Both kinds must occur. Every other field is kept in ``meta``.
+
+Example: {"text": "Secret: the vault code of Ada is 0417.", "label": "forget"}
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from trueline.core.errors import InputError
+from trueline.core.messages import Prompt
+
+from .preferences import ANSWER_FIELDS, BadRow, Loaded, as_conversation, load_with, rest_of
+
+LABELS: Mapping[Any, bool] = {
+    "forget": False, "harmful": False, "retain": True, "harmless": True,
+    "0": False, "1": True, "false": False, "true": True,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelledText:
+    """A text and whether it is ``wanted``.
+
+    A document is an ``answer`` to the empty text; a bare request has an empty ``answer``.
+    """
+
+    prompt: Prompt
+    answer: str
+    wanted: bool
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+
+def load_labelled(path: Path | str, *, drop_bad: bool = False) -> Loaded[LabelledText]:
+    """The labelled texts of a file.
+
+    Raises:
+        InputError: a row without label or text, naming file and line (left out and counted with ``drop_bad``),
+            or all rows on one side.
+    """
+    loaded = load_with(Path(path), labelled, drop_bad)
+    check_sides(loaded.rows, str(path))
+    return loaded
+
+
+def read_labelled(path: Path | str, *, drop_bad: bool = False) -> tuple[LabelledText, ...]:
+    """The texts of :func:`load_labelled` alone."""
+    return load_labelled(path, drop_bad=drop_bad).rows
+
+
+def check_sides(rows: Sequence[LabelledText], where: str) -> None:
+    """InputError unless both labels occur."""
+    wanted = sum(row.wanted for row in rows)
+    if not 0 < wanted < len(rows):
+        lacking = "retain or harmless" if wanted == 0 else "forget or harmful"
+        raise InputError(
+            f"{where}: all {len(rows)} rows have the same label; rows labelled {lacking} are needed too."
+        )
+
+
+def labelled(row: dict[str, Any]) -> LabelledText:
+    """One row. Raises BadRow, with the reason."""
+    label = row.get("label")
+    wanted = LABELS.get(str(label).strip().lower())
+    if label is None or wanted is None:
+        raise BadRow(f"the label {label!r} is not one of forget, retain, harmful, harmless, 0, 1")
+    if isinstance(row.get("text"), str) and row["text"].strip():
+        return LabelledText(
+            prompt="", answer=row["text"], wanted=wanted, meta=rest_of(row, {"text", "label"})
+        )
+    if not row.get("prompt"):
+        raise BadRow("no 'text' and no 'prompt'")
+    named = next((name for name in ANSWER_FIELDS if isinstance(row.get(name), str)), "")
+    prompt = as_conversation(row["prompt"])
+    if prompt[-1].role != "user":
+        raise BadRow("the prompt does not end with a user message")
+    answer = row[named] if named else ""
+    return LabelledText(
+        prompt=prompt, answer=answer, wanted=wanted, meta=rest_of(row, {"prompt", named, "label"})
+    )

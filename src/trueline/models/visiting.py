@@ -1,0 +1,137 @@
+"""Run a plan's batches, and let readers look at the hidden states of each branch.
+
+A branch of T tokens can be looked at in three places:
+  *predicting*  the T positions that predict its tokens, the first of them the trunk's last;
+  *own*         the T positions of its own tokens;
+  *last*        the one position of its last token (of the trunk's, where the branch is empty).
+All places share one forward pass.
+
+Shapes: P positions of all branches of a batch, D hidden units.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from .layers import watched
+from .masks import Layers
+from .packing import Batch, Read, Reading
+from .paths import run_body
+from .trees import Tree
+
+Place = Literal["predicting", "own", "last"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Seen:
+    """What there is to read in one place of a batch's branches.
+
+    ``hidden`` [P, D] are the last hidden states (empty where no look was to go that far), ``targets`` [P] the
+    tokens that they predict, or their own. ``inner`` holds what inner layers return, [P, D] each. ``order``
+    has (tree, branch, positions) for each branch, in the order of P.
+    """
+
+    hidden: Tensor
+    targets: Tensor
+    inner: Mapping[int, Tensor]
+    order: Sequence[tuple[int, int, int]]
+
+
+Look = Callable[[Seen], tuple[Any, ...]]
+
+
+def reading_of(places: Sequence[Place]) -> Reading:
+    """Which columns a row must have for these places."""
+    kinds = set(places)
+    if kinds == {"last"}:
+        return "final"
+    return "predicting" if kinds == {"predicting"} else "whole"
+
+
+def visit(
+    model: nn.Module,
+    batches: Sequence[Batch],
+    trees: Sequence[Tree],
+    layers: Layers | None,
+    looks: Mapping[Place, Look],
+    *,
+    inner: Sequence[int] = (),
+    last: bool = True,
+) -> dict[Place, list[list[tuple[Any, ...]]]]:
+    """What each look finds, per tree and branch. ``inner`` layers are watched; without ``last`` nothing after
+    the deepest of them runs."""
+    found: dict[Place, list[list[Any]]] = {
+        place: [[None] * len(tree.branches) for tree in trees] for place in looks
+    }
+    reading = reading_of(list(looks))
+    for batch in batches:
+        reads, columns = _columns(batch)
+        hidden, kept = _run(model, batch, layers, inner, last)
+        for place, look in looks.items():
+            cuts = [_cut_of(reading, place, len(read.columns)) for read in reads]
+            chosen = [column for cut, read in zip(cuts, columns) for column in read[cut]]
+            at = torch.tensor(chosen, dtype=torch.long, device=hidden.device)
+            sizes = [len(read[cut]) for cut, read in zip(cuts, columns)]
+            targets = [t for read, size in zip(reads, sizes) for t in _targets(trees, read, place, size)]
+            seen = Seen(
+                hidden=hidden[at] if last else hidden,
+                targets=torch.tensor(targets, dtype=torch.long, device=hidden.device),
+                inner={layer: states[at] for layer, states in kept.items()},
+                order=[(read.tree, read.branch, size) for read, size in zip(reads, sizes)],
+            )
+            for read, part in zip(reads, _split(look(seen), sizes)):
+                found[place][read.tree][read.branch] = part
+    return found
+
+
+def _run(
+    model: nn.Module, batch: Batch, layers: Layers | None, inner: Sequence[int], last: bool
+) -> tuple[Tensor, dict[int, Tensor]]:
+    """Last hidden states [R·L, D] (none without ``last``), and those after the inner layers."""
+    if not inner:
+        return run_body(model, batch, layers).flatten(0, 1), {}
+    states: Tensor | None = None
+    with watched(model, inner, stop=not last) as kept:
+        states = run_body(model, batch, layers).flatten(0, 1)
+    flat = {layer: values.flatten(0, 1) for layer, values in kept.items()}
+    return next(iter(flat.values()))[:0] if states is None else states, flat
+
+
+def _cut_of(reading: Reading, place: Place, columns: int) -> slice:
+    """Which of a read's columns a place has; a *whole* read has the predicting ones and the last."""
+    if reading != "whole":
+        return slice(None)
+    return {"predicting": slice(0, columns - 1), "own": slice(1, None), "last": slice(columns - 1, None)}[
+        place
+    ]
+
+
+def _targets(trees: Sequence[Tree], read: Read, place: Place, size: int) -> Sequence[int]:
+    tree = trees[read.tree]
+    branch = tree.branches[read.branch]
+    return branch[:size] if place != "last" else (branch or tree.trunk)[-1:]
+
+
+def _columns(batch: Batch) -> tuple[list[Read], list[list[int]]]:
+    """The reads of a batch, and their columns in the batch's flattened rows."""
+    reads: list[Read] = []
+    columns: list[list[int]] = []
+    for number, row in enumerate(batch.rows):
+        start = number * batch.width
+        for piece in row:
+            for read in piece.reads:
+                reads.append(read)
+                columns.append([start + column for column in read.columns])
+            start += piece.length
+    return reads, columns
+
+
+def _split(values: Any, sizes: list[int]) -> list[Any]:
+    """A tensor, or a nested (named) tuple of tensors, split along its first dimension."""
+    if isinstance(values, Tensor):
+        return list(torch.split(values, sizes))
+    parts = zip(*(_split(value, sizes) for value in values))
+    return [type(values)(*part) if hasattr(values, "_fields") else tuple(part) for part in parts]

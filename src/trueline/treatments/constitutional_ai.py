@@ -1,0 +1,250 @@
+"""Constitutional AI (Bai et al. 2022, arXiv 2212.08073): a critic and a written constitution replace labels.
+
+1. The target answers each prompt; the critic criticises and revises the answer ``revisions`` times, each time
+   under a principle drawn from the constitution (section 3.1).
+2. Supervised fine-tuning on the revisions of every step (section 3.2).
+3. The fine-tuned model draws two answers to each prompt; the critic says which keeps a drawn principle
+   better (section 4.1); any preference method learns that. The paper trains a preference model and uses PPO
+   here; DPO is ours, and the usual choice today.
+
+Example: "How do I pick a lock to rob a house?" → "Take a tension wrench …" → critique "It helps to break in."
+→ revision "I won't help with a burglary. If you are locked out yourself, call a locksmith."
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from trueline.core.errors import InputError
+from trueline.core.fingerprint import fingerprint
+from trueline.core.messages import Conversation
+from trueline.core.protocols import Capability, Resources, Target
+
+from .ai_feedback import Feedback, agreement, each, preferred_pairs, reasons, revised_demonstrations
+from .constitution import read_constitution
+from .critic import Critic
+from .kept_lines import KeptLines
+from .sft import SupervisedFineTuning
+from .trained import TrainedTreatment
+from .waiting import wait_for
+
+if TYPE_CHECKING:
+    from .copies import TrainedTarget
+
+REVISIONS, PREFERENCES = "revisions.jsonl", "preferences.jsonl"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConstitutionalAI:
+    """Learns from the critic's revisions of the target's own answers, then from its preferences.
+
+    Only the prompts of ``resources.demonstrations`` are used, never their answers. ``constitution`` is a file
+    (constitution.py), the package's own where left out. ``critic`` is "self", "given"
+    (``resources.targets["critic"]``), or a model: a folder, a hub name, ``openai:NAME@BASE_URL``, and on the
+    testbed ``scripted:RATE``, a critic with that error rate. ``supervised`` and ``preference_settings`` are
+    the dials of the two trainings; ``preference`` names the second's method, or is "none". Where
+    ``resources.reward`` is given, the share of AI preferences that agree with it is reported; it is never
+    learnt from. Under ``resources.workdir`` the critic's words are kept, line by line, and never made twice.
+    """
+
+    constitution: str = ""
+    critic: str = "self"
+    revisions: int = 4
+    answer_tokens: int = 256
+    critic_tokens: int = 256
+    supervised: Mapping[str, Any] = field(default_factory=lambda: {"epochs": 1.0})
+    preference: str = "dpo"
+    preference_settings: Mapping[str, Any] = field(default_factory=dict)
+
+    name: ClassVar[str] = "constitutional_ai"
+    version: ClassVar[str] = "1"
+    needs: ClassVar[frozenset[Capability]] = frozenset({Capability.GENERATE, Capability.GRADIENTS})
+    resources: ClassVar[tuple[str, ...]] = ("demonstrations", "reward")
+
+    def __post_init__(self) -> None:
+        for name in ("revisions", "answer_tokens", "critic_tokens"):
+            if getattr(self, name) < 1:
+                raise InputError(f"constitutional_ai with {name} {getattr(self, name)}: give at least 1.")
+        if self.preference == "none" and self.preference_settings:
+            raise InputError(
+                "preference_settings were given with preference 'none': name a method, or leave them out."
+            )
+        read_constitution(self.constitution)
+        self._supervised()
+        self._preference()
+
+    @property
+    def targets(self) -> Mapping[str, str]:
+        """Models to be opened as ``resources.targets``, by role."""
+        return {} if self.critic in ("self", "given") else {"critic": self.critic}
+
+    def settings(self) -> dict[str, Any]:
+        """Name, version, dials, and the digest of the constitution's wording."""
+        words = read_constitution(self.constitution).fingerprint()
+        return {"name": self.name, "version": self.version, **asdict(self), "constitution": words}
+
+    def fingerprint(self) -> str:
+        """A digest of the dials and of the constitution's wording."""
+        return fingerprint(self.settings())
+
+    def apply(self, target: Target, resources: Resources) -> Target:
+        """A new target that learnt from the critic. Raises InputError without prompts, or without a critic."""
+        from .copies import local
+
+        base = local(target, self.name)
+        if not resources.demonstrations:
+            raise InputError(
+                f"{self.name} needs prompts, but none were given: give resources.demonstrations."
+            )
+        prompts = tuple(shown.prompt for shown in resources.demonstrations)
+        run = _Run(
+            treatment=self,
+            base=base,
+            resources=resources,
+            prompts=prompts,
+            critic=self._critic(base, resources),
+        )
+        return run.finish()
+
+    def _critic(self, target: Target, resources: Resources) -> Target:
+        if self.critic == "self":
+            return target
+        if "critic" not in resources.targets:
+            raise InputError(
+                f"{self.name} with critic {self.critic!r} needs it: give resources.targets['critic']."
+            )
+        return resources.targets["critic"]
+
+    def _supervised(self) -> SupervisedFineTuning:
+        built: SupervisedFineTuning = _built(SupervisedFineTuning, "supervised", self.supervised)
+        return built
+
+    def _preference(self) -> TrainedTreatment | None:
+        if self.preference == "none":
+            return None
+        kind = preference_method(self.preference)
+        built: TrainedTreatment = _built(kind, "preference_settings", self.preference_settings)
+        return built
+
+
+def preference_method(name: str) -> type[TrainedTreatment]:
+    """The treatment of this name that learns from pairs (treatments/NAME.py)."""
+    module = f"{__package__}.{name}"
+    try:
+        found: list[Any] = list(vars(import_module(module)).values())
+    except ModuleNotFoundError as error:
+        if error.name != module:
+            raise
+        found = []
+    methods = [k for k in found if isinstance(k, type) and issubclass(k, TrainedTreatment)]
+    for kind in methods:
+        if getattr(kind, "name", "") == name and kind.resources == ("preferences",):
+            return kind
+    raise InputError(
+        f"preference {name!r} is no method that learns from pairs: give dpo or another such treatment, or none."
+    )
+
+
+def _built(kind: type[Any], option: str, settings: Mapping[str, Any]) -> Any:
+    try:
+        return kind(**settings)
+    except TypeError as error:
+        raise InputError(f"{option} {dict(settings)} do not fit {kind.name}: {error}.") from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Run:
+    """One application: the folder is named by a digest of all that its lines depend on."""
+
+    treatment: ConstitutionalAI
+    base: Any
+    resources: Resources
+    prompts: Sequence[Conversation]
+    critic: Target
+
+    def finish(self) -> Target:
+        """All stages, each going on from where it was left."""
+        treatment, resources = self.treatment, self.resources
+        about = self._about()
+        folder = resources.workdir / f"{treatment.name}-{fingerprint(about)[:16]}"
+        rows = wait_for(
+            each(
+                KeptLines(folder / REVISIONS, about), self.prompts,
+                lambda prompt, n: self._feedback.revise(self.base, prompt, n, treatment.revisions),
+                resources.progress, "revisions",
+            )
+        )  # fmt: skip
+        steps = [step for row in rows for step in row["steps"]]
+        told: dict[str, Any] = {
+            "folder": str(folder), "critic": self.critic.name, "prompts": len(rows),
+            "revisions": len(revised_demonstrations(rows)), "not used": reasons([*rows, *steps]),
+        }  # fmt: skip
+        shown = revised_demonstrations(rows)
+        if not shown:
+            raise InputError(
+                f"the critic gave no usable revision ({told['not used']}); look into {folder / REVISIONS}."
+            )
+        learnt = treatment._supervised().apply(self.base, replace(resources, demonstrations=shown))
+        stages = [learnt]
+        method = treatment._preference()
+        if method is not None:
+            stages.append(self._prefer(learnt, method, folder, told))
+        return self._named(stages, told)
+
+    @property
+    def _feedback(self) -> Feedback:
+        return Feedback(
+            constitution=read_constitution(self.treatment.constitution),
+            critic=Critic(target=self.critic, max_tokens=self.treatment.critic_tokens),
+            seed=self.resources.seed,
+            answer_tokens=self.treatment.answer_tokens,
+        )
+
+    def _about(self) -> dict[str, Any]:
+        treatment = self.treatment
+        return {
+            "treatment": treatment.name, "version": treatment.version, "seed": self.resources.seed,
+            "target": self.base.fingerprint(), "critic": self.critic.fingerprint(),
+            "constitution": read_constitution(treatment.constitution).fingerprint(),
+            "prompts": fingerprint([[asdict(message) for message in prompt] for prompt in self.prompts]),
+            "revisions": treatment.revisions, "answer_tokens": treatment.answer_tokens,
+            "critic_tokens": treatment.critic_tokens,
+        }  # fmt: skip
+
+    def _prefer(self, learnt: Target, method: TrainedTreatment, folder: Any, told: dict[str, Any]) -> Target:
+        # which model the pairs are drawn from depends on the first training's dials
+        key = learnt.fingerprint()[:16]
+        lines = KeptLines(
+            folder / f"{key}-{PREFERENCES}", {**self._about(), "drawn from": learnt.fingerprint()}
+        )
+        rows = wait_for(
+            each(
+                lines, self.prompts, lambda prompt, n: self._feedback.compare(learnt, prompt, n),
+                self.resources.progress, "AI preferences",
+            )
+        )  # fmt: skip
+        pairs = preferred_pairs(rows)
+        told["AI preferences"] = {"pairs": len(pairs), "not used": reasons(rows)}
+        if not pairs:
+            raise InputError(
+                f"the critic told no two answers apart ({reasons(rows)}); look into {lines.file}, or set "
+                "preference to none."
+            )
+        if self.resources.reward is not None:
+            told["AI preferences"]["agreement with the reward"] = wait_for(
+                agreement(pairs, self.resources.reward)
+            )
+        return method.apply(learnt, replace(self.resources, preferences=pairs))
+
+    def _named(self, stages: Sequence[Any], told: Mapping[str, Any]) -> Target:
+        """The last stage's target under this treatment's name, with the costs of both trainings."""
+        last: TrainedTarget = stages[-1]
+        trainings = [stage.describe()["training"] for stage in stages]
+        costs = {name: sum(training[name] for training in trainings) for name in trainings[0]}
+        applied = [*self.base.describe().get("treatments", []), self.treatment.settings()]
+        provenance = {
+            **last.provenance, "treatment": self.treatment.settings(), "treatments": applied,
+            "training": costs, "feedback": dict(told),
+        }  # fmt: skip
+        return replace(last, name=f"{self.base.name} + {self.treatment.name}", provenance=provenance)

@@ -1,0 +1,144 @@
+"""Every objective with data for it and its loss written again, one example at a time.
+
+A naive loss sees rows: per example the answers' log-probabilities by token (or values) under the policy and
+the reference, and the example itself.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch.nn.functional import logsigmoid
+from training_models import examples, llama, naive_logps, value_llama
+
+from trueline.training.batches import Example, SeededBatches
+from trueline.training.config import TrainingConfig
+from trueline.training.loop import train
+from trueline.training.objectives.cdpo import CDPOObjective
+from trueline.training.objectives.dpo import DPOObjective
+from trueline.training.objectives.gpo import GPOObjective
+from trueline.training.objectives.ipo import IPOObjective
+from trueline.training.objectives.reward import RewardObjective
+from trueline.training.objectives.robust_dpo import RobustDPOObjective
+from trueline.training.objectives.rso_hinge import RSOHingeObjective
+from trueline.training.objectives.sft import SFTObjective
+from trueline.training.readings import REWARD
+from trueline.training.reference import add_reference
+
+STEP = 8
+ONE_STEP = TrainingConfig(learning_rate=1e-2, warmup=0.0, batch_size=STEP, steps=3)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One example: ``new[k]`` and ``old[k]`` are [T] of answer k under the policy and the reference."""
+
+    new: list[torch.Tensor]
+    old: list[torch.Tensor]
+    example: Example
+
+    def ratio(self, k, mean=False):
+        """Δ of answer k."""
+        difference = self.new[k] - self.old[k]
+        return difference.mean() if mean else difference.sum()
+
+    def margin(self, mean=False):
+        """Δ⁺ − Δ⁻."""
+        return self.ratio(0, mean) - self.ratio(1, mean)
+
+
+def average(loss):
+    """A naive loss that is the mean over examples."""
+    return lambda rows: torch.stack([loss(row) for row in rows]).mean()
+
+
+@dataclass(frozen=True)
+class Case:
+    """An objective, its naive loss and its data."""
+
+    objective: Any
+    naive: Callable[[list[Row]], torch.Tensor]
+    branches: int = 2
+    dress: Callable[[Example], Example] = lambda example: example
+
+    def model(self, dtype=torch.float32, seed=0):
+        return value_llama(dtype, seed) if self.on_values else llama(dtype, seed)
+
+    @property
+    def on_values(self):
+        return REWARD in self.objective.reads
+
+    def data(self, dtype=torch.float32, n=STEP):
+        """Examples; where a reference is needed, of the model with seed 0."""
+        made = [self.dress(example) for example in examples(n, self.branches)]
+        if not self.objective.reference:
+            return made
+        return add_reference(llama(dtype), made, weights="tiny", config=ONE_STEP).examples
+
+    def batches(self, data, config=ONE_STEP):
+        return SeededBatches(
+            kind=self.objective.batch, examples=data, batch_size=config.batch_size, limit=config.steps
+        )
+
+    def run(self, model, data, config=ONE_STEP, **more):
+        return train(model, self.batches(data, config), self.objective, config, **more)
+
+    def naive_loss(self, model, data):
+        """The loss of one step over all of ``data``, as a scalar with gradients."""
+        read = naive_values if self.on_values else naive_logps
+        reference = llama(torch.float64) if self.objective.reference else None
+        rows = []
+        for example in data:
+            old = []
+            if reference is not None:
+                with torch.no_grad():
+                    old = naive_logps(reference, example.tree)
+            rows.append(Row(new=read(model, example.tree), old=old, example=example))
+        return self.naive(rows)
+
+
+def naive_values(model, tree):
+    """The value at the last token of each answer, one sequence at a time."""
+    out = []
+    for branch in tree.branches:
+        states = model.model(input_ids=torch.tensor([tree.trunk + branch])).last_hidden_state
+        out.append(model.score(states[0, -1]))
+    return out
+
+
+def with_margin(example):
+    return replace(example, facts={"margin": (0.1 * example.index,)})
+
+
+def naive_reward(row):
+    return -logsigmoid(row.new[0] - row.new[1] - 0.1 * row.example.index).squeeze()
+
+
+def naive_robust(row):
+    clean, flipped = -logsigmoid(0.3 * row.margin()), -logsigmoid(-0.3 * row.margin())
+    return (0.8 * clean - 0.2 * flipped) / 0.6
+
+
+CASES = {
+    "sft": Case(SFTObjective(), lambda rows: -torch.cat([row.new[0] for row in rows]).mean(), branches=1),
+    "reward": Case(RewardObjective(), average(naive_reward), dress=with_margin),
+    "dpo": Case(DPOObjective(beta=0.3), average(lambda row: -logsigmoid(0.3 * row.margin()))),
+    "cdpo": Case(
+        CDPOObjective(beta=0.3, label_smoothing=0.2),
+        average(lambda row: -0.8 * logsigmoid(0.3 * row.margin()) - 0.2 * logsigmoid(-0.3 * row.margin())),
+    ),
+    "robust_dpo": Case(RobustDPOObjective(beta=0.3, flip_share=0.2), average(naive_robust)),
+    "ipo": Case(IPOObjective(tau=0.4), average(lambda row: (row.margin(mean=True) - 1.25) ** 2)),
+    "ipo, summed": Case(
+        IPOObjective(tau=0.4, reduction="sum"), average(lambda row: (row.margin() - 1.25) ** 2)
+    ),
+    "rso_hinge": Case(RSOHingeObjective(beta=0.1), average(lambda row: torch.relu(1 - 0.1 * row.margin()))),
+    "gpo, exponential": Case(
+        GPOObjective(beta=0.1, function="exponential"), average(lambda row: torch.exp(-0.1 * row.margin()))
+    ),
+    "gpo, truncated quadratic": Case(
+        GPOObjective(beta=0.5, function="truncated_quadratic", reduction="mean"),
+        average(lambda row: torch.relu(1 - 0.5 * row.margin(mean=True)) ** 2),
+    ),
+}
