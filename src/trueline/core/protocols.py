@@ -1,6 +1,6 @@
 """The nouns of a study as protocols: target, judge, attack, treatment."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -84,6 +84,18 @@ class Budget:
     flops: float | None = None
 
 
+@runtime_checkable
+class RewardModel(Protocol):
+    """A number for each of several answers to one prompt, higher is better (of a cost: worse)."""
+
+    def fingerprint(self) -> str:
+        """A digest of all that could change its numbers."""
+
+    def __call__(
+        self, prompt: Prompt, answers: Sequence[str]
+    ) -> Sequence[float] | Awaitable[Sequence[float]]: ...
+
+
 class Attack(Protocol):
     """Makes attempts at a request; sees the treated target, so it is adaptive."""
 
@@ -114,6 +126,8 @@ class Resources:
     requests: Any = None
     forget: Any = None
     reward: Any = None
+    prompts: Any = None
+    cost: Any = None
     targets: Mapping[str, Target] = field(default_factory=dict)
     seed: int = 0
     progress: Callable[[int, int, str], None] = lambda done, total, words: None

@@ -9,10 +9,19 @@ from trueline.core.errors import NotMeasurableError
 from trueline.core.messages import Prompt
 
 from .sources import decode
-from .templates import ChatTemplate
+from .templates import ChatTemplate, split_reasoning
 from .trees import Tree, build_tree
 
 _CONTEXT = 8  # prompt tokens given to the decoder besides the answer, so that its first space survives
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spoken:
+    """An answer as generated and as delivered, and the reasoning that went before it."""
+
+    raw: str
+    text: str
+    reasoning: str | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +100,18 @@ class Encoding:
         head = decode(self.tokenizer, before, special=False)
         whole = decode(self.tokenizer, (*before, *tokens), special=False)
         return whole[len(head) :] if whole.startswith(head) else decode(self.tokenizer, tokens, special=False)
+
+    def spoken(
+        self, prompt: Prompt, prompt_tokens: Sequence[int], tokens: Sequence[int], stops: Sequence[str]
+    ) -> Spoken:
+        """What generated tokens say: cut before the first of ``stops``, reasoning kept apart."""
+        raw = self.answer(prompt_tokens, tokens)
+        ends = [at for stop in stops if (at := raw.find(stop)) >= 0]
+        text, reasoning = raw[: min(ends)] if ends else raw, None
+        if self.template.reasons and not isinstance(prompt, str):
+            opened = self.text_of(prompt).rstrip().endswith("<think>")
+            reasoning, text = split_reasoning(text, opened=opened)
+        return Spoken(raw=raw, text=text, reasoning=reasoning)
 
     def _is_raw(self, prompt: Prompt) -> bool:
         return isinstance(prompt, str) or self.template.source == "plain"

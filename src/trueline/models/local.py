@@ -24,7 +24,7 @@ from .noise import stream_key
 from .requests import Intervention, Request
 from .sampling_jobs import Draw, Job
 from .sources import FolderSource, MemorySource, ModelSource, end_tokens
-from .templates import ChatTemplate, split_reasoning
+from .templates import ChatTemplate
 
 __all__ = ["Intervention", "LocalTarget"]
 
@@ -267,20 +267,14 @@ class LocalTarget:
     def _completion(
         self, prompt: Prompt, tokens: Sequence[int], draw: Draw, stops: Sequence[str]
     ) -> Completion:
-        raw = self.encoding.answer(tokens, draw.tokens)
-        ends = [at for stop in stops if (at := raw.find(stop)) >= 0]
-        text = raw[: min(ends)] if ends else raw
-        reasoning = None
-        if self.encoding.template.reasons and not isinstance(prompt, str):
-            opened = self.encoding.text_of(prompt).rstrip().endswith("<think>")
-            reasoning, text = split_reasoning(text, opened=opened)
+        spoken = self.encoding.spoken(prompt, tokens, draw.tokens, stops)
         outcome: Literal["answered", "truncated"] = "truncated" if draw.finish == "length" else "answered"
         return Completion(
-            text=text,
+            text=spoken.text,
             outcome=outcome,
             finish_reason=draw.finish,
-            raw=None if text == raw else raw,
-            reasoning=reasoning,
+            raw=None if spoken.text == spoken.raw else spoken.raw,
+            reasoning=spoken.reasoning,
             token_ids=draw.tokens,
             logprobs=draw.logprobs,
             prompt_tokens=len(tokens),

@@ -5,15 +5,18 @@ Legend: E examples, K branches (answers) an example, T tokens of a branch.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from trueline.core.errors import InputError
 from trueline.core.fingerprint import fingerprint
 from trueline.models.trees import Tree
+
+if TYPE_CHECKING:
+    from .scoring import Forward
 
 BatchKind = Literal["sequences", "labelled", "pairs", "ranked", "groups"]
 BRANCHES: Mapping[BatchKind, int | None] = {
@@ -105,6 +108,17 @@ class Scored:
                 raise InputError(f"example {example.index} has no {name!r}, which this objective needs.")
         return torch.tensor(rows).to(self._like)
 
+    def branch_facts(self, name: str) -> Tensor:
+        """A fact with a number a branch, all branches one after the other, [sum of K]."""
+        rows = [example.facts.get(name, ()) for example in self.examples]
+        for example, row in zip(self.examples, rows):
+            if len(row) != len(example.tree.branches):
+                raise InputError(
+                    f"example {example.index} has {len(row)} {name} for {len(example.tree.branches)} answers, "
+                    "but this objective needs one each."
+                )
+        return torch.tensor([value for row in rows for value in row]).to(self._like)
+
     @property
     def _like(self) -> Tensor:
         return self.of()[0][0]
@@ -133,6 +147,30 @@ class Batches(Protocol):
 
     def fingerprint(self) -> str:
         """A digest of what is given in which order."""
+
+
+@runtime_checkable
+class LiveBatches(Batches, Protocol):
+    """Batches that are made with the model that is being trained.
+
+    All that they must remember is in the run's history, so a resumed run goes on as if it had never stopped.
+    """
+
+    @property
+    def stopped(self) -> str | None:
+        """Why training is to end before its last step, or None."""
+
+    def begin(self, model: nn.Module, forward: "Forward", accelerator: Any) -> None:
+        """Before the first step; ``model`` has the weights that the run starts from, also in a resumed run."""
+
+    def follow(self, history: Sequence[Mapping[str, float]]) -> None:
+        """After each step, and after a resumed run's weights have been put back."""
+
+    def metrics(self) -> Mapping[str, float]:
+        """What is known of the last batch, for its line of the history."""
+
+    def flops(self) -> float:
+        """Floating-point operations that making the last batch took."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from trueline.core.errors import InputError
 from trueline.core.messages import Conversation, user
+from trueline.models.sources import decode
 from trueline.models.trees import Tree
 
 if TYPE_CHECKING:
@@ -27,12 +28,54 @@ class Codec(Protocol):
         """The prompt with answers as branches; each ends with the token that ends an answer."""
 
 
+class Speech(Protocol):
+    """How a prompt becomes the tokens from which a model answers, and what drawn tokens say."""
+
+    @property
+    def end_tokens(self) -> frozenset[int]: ...
+
+    @property
+    def stops(self) -> tuple[str, ...]:
+        """Texts that end an answer besides the end tokens."""
+
+    def start(self, prompt: Conversation) -> tuple[int, ...]:
+        """The prompt's tokens."""
+
+    def said(self, prompt: Conversation, start: Sequence[int], tokens: Sequence[int]) -> str:
+        """The answer as it would be delivered."""
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """The text of tokens, special ones included."""
+
+
 class ChatCodec:
     """A codec over a local target's encoding; ``end_tokens`` are the ids that end an answer of this model."""
 
     def __init__(self, encoding: "Encoding", end_tokens: frozenset[int]) -> None:
         self._encoding = encoding
         self._end_tokens = end_tokens
+
+    @property
+    def end_tokens(self) -> frozenset[int]:
+        """Ids that end an answer."""
+        return self._end_tokens
+
+    @property
+    def stops(self) -> tuple[str, ...]:
+        """Texts that end an answer where the template writes no end token."""
+        return tuple(self._encoding.template.stops)
+
+    def start(self, prompt: Conversation) -> tuple[int, ...]:
+        """The tokens from which an answer is drawn."""
+        return self._encoding.start(prompt)
+
+    def said(self, prompt: Conversation, start: Sequence[int], tokens: Sequence[int]) -> str:
+        """The answer without what ends it and without its reasoning."""
+        return self._encoding.spoken(prompt, start, tokens, self.stops).text
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """The text of tokens, special ones included."""
+        return decode(self._encoding.tokenizer, tokens, special=True)
 
     def tree(self, prompt: Conversation, answers: Sequence[str]) -> Tree:
         """The prompt with answers as branches."""

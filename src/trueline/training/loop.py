@@ -19,11 +19,11 @@ from trueline.core.fingerprint import fingerprint
 from trueline.models.branches import Path
 
 from . import checkpoints
-from .batches import Batches, Example
+from .batches import Batches, Example, LiveBatches
 from .config import TrainingConfig, learning_rate_at
 from .flops import model_size, training_flops
 from .objectives.base import Objective
-from .scoring import look_at
+from .scoring import Forward, look_at
 from .step import NotFiniteError, Work, optimiser_step
 
 Progress = Callable[[int, int, str], None]
@@ -34,13 +34,14 @@ class TrainingRun:
     """What a finished run did.
 
     ``history`` has a line a step: step, loss, grad_norm (before clipping), learning_rate, tokens (read),
-    answer_tokens, seconds, and the objective's metrics. ``costs`` are tokens, flops (flops.py) and seconds in
-    all, resumed parts included.
+    answer_tokens, seconds, the objective's metrics, and those of rollouts. ``costs`` are tokens, flops
+    (flops.py) and seconds in all, resumed parts included. ``stopped`` says why it ended before its last step.
     """
 
     identity: str
     history: Sequence[Mapping[str, float]] = field(default_factory=list)
     costs: Mapping[str, float] = field(default_factory=dict)
+    stopped: str | None = None
 
 
 def run_identity(base: str, batches: Batches, objective: Objective, config: TrainingConfig) -> str:
@@ -95,20 +96,29 @@ def train(
         optimizer=_optimizer(named, config),
         identity=run_identity(base, batches, objective, config),
     )
+    device = accelerator.device
+    forward = Forward(
+        device=device, precision=config.precision, budget=config.pass_tokens(device.type), path=path
+    )
+    live = batches if isinstance(batches, LiveBatches) else None
+    if live is not None:
+        live.begin(model, forward, accelerator)
     if checkpoint_folder is not None:
         run.resume(checkpoint_folder)
+    if live is not None:
+        live.follow(run.history)
     work = Work(
         accelerator=accelerator,
         model=model,
         parameters=list(named.values()),
         optimizer=run.optimizer,
         objective=objective,
-        config=config,
-        path=path,
+        forward=forward,
+        max_grad_norm=config.max_grad_norm,
     )
     size, total = model_size(model), batches.steps
     with torch.random.fork_rng(devices=[accelerator.device] if accelerator.device.type == "cuda" else []):
-        while run.step < total:
+        while run.step < total and not (live and live.stopped):
             started = time.perf_counter()
             torch.manual_seed(_stream(config.seed, run.step, accelerator.process_index))
             examples = batches.batch(run.step)
@@ -118,14 +128,20 @@ def train(
             except NotFiniteError as fault:
                 raise fault.at(run.step, run.saved) from None
             flops = training_flops(size, [example.tree for example in examples])
-            run.account({**line, "learning_rate": rate}, examples, flops, time.perf_counter() - started)
+            line = {**line, "learning_rate": rate}
+            if live is not None:
+                line, flops = {**line, **live.metrics()}, flops + live.flops()
+            run.account(line, examples, flops, time.perf_counter() - started)
+            if live is not None:
+                live.follow(run.history)
             progress(run.step, total, f"{objective.name}: loss {line['loss']:.4f}")
-            due = run.step == total or run.step % config.checkpoint_every == 0
+            due = run.step == total or (live and live.stopped) or run.step % config.checkpoint_every == 0
             if checkpoint_folder is not None and due:
                 run.save(checkpoint_folder, write=accelerator.is_main_process)
                 accelerator.wait_for_everyone()
     model.eval()
-    return TrainingRun(identity=run.identity, history=run.history, costs=run.costs)
+    stopped = None if live is None else live.stopped
+    return TrainingRun(identity=run.identity, history=run.history, costs=run.costs, stopped=stopped)
 
 
 def _check(batches: Batches, objective: Objective) -> None:

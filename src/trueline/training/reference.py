@@ -19,12 +19,12 @@ from trueline.core.errors import InputError, UnfinishedError
 from trueline.core.fingerprint import file_digest, fingerprint
 from trueline.models.branches import Path
 
-from .batches import Example, examples_digest, passes, with_reference
+from .batches import Example, examples_digest, with_reference
 from .config import TrainingConfig
 from .flops import forward_flops, model_size
 from .loop import Progress
 from .readings import LOGPS
-from .scoring import look_at, outputs_of
+from .scoring import Forward, look_at
 
 
 def weights_digest(folder: FilePath) -> str:
@@ -89,22 +89,14 @@ def _compute(
     path: Path,
 ) -> Tensor:
     """All answers' log-probabilities one after the other, on the CPU: [sum of T]."""
-    found: dict[int, Tensor] = {}
-    place = {id(example): i for i, example in enumerate(examples)}
     device = next(model.parameters()).device
-    budget, half = config.pass_tokens(device.type), config.precision == "bf16"
+    budget = config.pass_tokens(device.type)
     look_at(model, [LOGPS])
-    training = model.training
-    model.eval()  # dropout off: a reference is one number, not a draw
-    with torch.no_grad(), torch.autocast(device.type, dtype=torch.bfloat16, enabled=half):
-        for group in passes(examples, budget):
-            trees = [example.tree for example in group]
-            outputs = outputs_of(model, trees, [LOGPS], token_budget=budget, path=path)
-            for example, branches in zip(group, outputs[LOGPS.name]):
-                found[place[id(example)]] = torch.cat(list(branches)).cpu()
-            progress(len(found), len(examples), "reference")
-    model.train(training)
-    return torch.cat([found[i] for i in range(len(examples))])
+    forward = Forward(device=device, precision=config.precision, budget=budget, path=path)
+    read = forward.fixed(model, examples, [LOGPS], lambda done: progress(done, len(examples), "reference"))[
+        LOGPS.name
+    ]
+    return torch.cat([branch for branches in read for branch in branches])
 
 
 def _write(file: FilePath, logps: Tensor, seconds: float) -> None:

@@ -1,6 +1,8 @@
 """Read what an objective asks for: all its readings of some examples in one forward pass."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,6 +14,8 @@ from trueline.models.paths import head_of
 from trueline.models.trees import Tree
 from trueline.models.visiting import Look, Place, Seen
 
+from .batches import Example, passes
+from .config import Precision
 from .readings import LogitReading, Reading, names_of
 
 Given = Mapping[str, Sequence[Sequence[Tensor]]]  # name -> per tree and branch [T, ...]
@@ -73,6 +77,56 @@ def _align(seen: Seen, tensors: Sequence[Sequence[Tensor]]) -> Tensor:
     rows = [tensors[tree][branch][-size:] if size else tensors[tree][branch][:0]
         for tree, branch, size in seen.order]  # fmt: skip
     return torch.cat(rows).to(seen.hidden.device)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forward:
+    """How a run computes: its device, its precision, the tokens of one pass, and the path of branch scoring."""
+
+    device: torch.device
+    precision: Precision
+    budget: int
+    path: Path = "auto"
+
+    @contextmanager
+    def autocast(self) -> Iterator[None]:
+        """Weights stay in fp32; at "bf16" the network computes in it."""
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16"):
+            yield
+
+    def outputs(
+        self,
+        model: nn.Module,
+        trees: Sequence[Tree],
+        reads: Sequence[Reading],
+        given: Given | None = None,
+    ) -> Outputs:
+        """Each reading, per tree and branch."""
+        with self.autocast():
+            return outputs_of(model, trees, reads, token_budget=self.budget, path=self.path, given=given)
+
+    def fixed(
+        self,
+        model: nn.Module,
+        examples: Sequence[Example],
+        reads: Sequence[Reading],
+        progress: Callable[[int], None] = lambda done: None,
+    ) -> dict[str, list[list[Tensor]]]:
+        """Readings of any number of examples without gradients and dropout, on the CPU."""
+        found: dict[str, dict[int, list[Tensor]]] = {reading.name: {} for reading in reads}
+        place = {id(example): i for i, example in enumerate(examples)}
+        training = model.training
+        model.eval()  # a reference is one number, not a draw
+        done = 0
+        with torch.no_grad():
+            for group in passes(examples, self.budget):
+                for name, read in self.outputs(model, [e.tree for e in group], reads).items():
+                    for example, branches in zip(group, read):
+                        found[name][place[id(example)]] = [branch.cpu() for branch in branches]
+                done += len(group)
+                progress(done)
+        model.train(training)
+        return {name: [rows[i] for i in range(len(examples))] for name, rows in found.items()}
 
 
 def look_at(model: nn.Module, reads: Sequence[Reading]) -> None:

@@ -14,14 +14,12 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from trueline.core.errors import InputError, UnfinishedError
-from trueline.models.branches import Path
 from trueline.models.trees import Tree
 
 from .batches import Example, Scored, passes
-from .config import TrainingConfig
 from .objectives.base import Loss, Objective
-from .readings import LOGPS, Reading
-from .scoring import Given, Outputs, outputs_of
+from .readings import LOGPS
+from .scoring import Forward
 
 
 class NotFiniteError(Exception):
@@ -50,28 +48,19 @@ class Work:
     parameters: Sequence[nn.Parameter]
     optimizer: torch.optim.Optimizer
     objective: Objective
-    config: TrainingConfig
-    path: Path = "auto"
+    forward: Forward
+    max_grad_norm: float = 1.0
 
     def read(self, examples: Sequence[Example]) -> Scored:
         """What the objective reads of some examples."""
         given = {name: [e.given[name] for e in examples] for name in _carried(examples)}
-        outputs = self._outputs([e.tree for e in examples], self.objective.reads, given)
+        trees = [example.tree for example in examples]
+        outputs = self.forward.outputs(self.model, trees, self.objective.reads, given)
         return Scored(examples=examples, outputs=outputs)
 
     def score(self, trees: Sequence[Tree]) -> list[list[Tensor]]:
         """The policy's log-probabilities, per tree and branch [T]."""
-        return self._outputs(trees, (LOGPS,), {})[LOGPS.name]
-
-    def _outputs(self, trees: Sequence[Tree], reads: Sequence[Reading], given: Given) -> Outputs:
-        half = self.config.precision == "bf16"
-        with torch.autocast(self.accelerator.device.type, dtype=torch.bfloat16, enabled=half):
-            return outputs_of(self.model, trees, reads, token_budget=self.budget, path=self.path, given=given)
-
-    @property
-    def budget(self) -> int:
-        """Tokens of one forward pass."""
-        return self.config.pass_tokens(self.accelerator.device.type)
+        return self.forward.outputs(self.model, trees, (LOGPS,))[LOGPS.name]
 
 
 def optimiser_step(work: Work, examples: Sequence[Example], learning_rate: float) -> dict[str, float]:
@@ -82,13 +71,13 @@ def optimiser_step(work: Work, examples: Sequence[Example], learning_rate: float
     with torch.no_grad():
         totals = _sum(accelerator, objective.totals(mine, work.score))
     losses: list[Loss] = []
-    groups = list(passes(mine, work.budget))
+    groups = list(passes(mine, work.forward.budget))
     for group in groups:
         loss = objective.loss(work.read(group), totals)
         torch.autograd.backward(loss.value)
         losses.append(Loss(value=loss.value.detach(), metrics=loss.metrics))
     _sum_gradients(accelerator, work.parameters)
-    norm = nn.utils.clip_grad_norm_(work.parameters, work.config.max_grad_norm)
+    norm = nn.utils.clip_grad_norm_(work.parameters, work.max_grad_norm)
     line = _line(accelerator, objective, losses, norm)
     if not (math.isfinite(line["loss"]) and math.isfinite(line["grad_norm"])):
         work.optimizer.zero_grad(set_to_none=True)

@@ -6,30 +6,17 @@ Example: n = 4, rewards (0.2, 0.9, 0.9, 0.1) → the second answer (the first of
 """
 
 import math
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from inspect import isawaitable
-from pathlib import Path
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import ClassVar
 
 from trueline.core.errors import InputError
 from trueline.core.fingerprint import fingerprint
 from trueline.core.messages import Completion, Prompt, Sampling
-from trueline.core.protocols import Capability, Resources, Target
+from trueline.core.protocols import Capability, Resources, RewardModel, Target
 
 from .wrapping import WrappedTarget
-
-
-@runtime_checkable
-class RewardModel(Protocol):
-    """A number for each of several answers to one prompt, higher is better."""
-
-    def fingerprint(self) -> str:
-        """A digest of all that could change its numbers."""
-
-    def __call__(
-        self, prompt: Prompt, answers: Sequence[str]
-    ) -> Sequence[float] | Awaitable[Sequence[float]]: ...
 
 
 def best_of_n_kl(n: int) -> float:
@@ -61,7 +48,9 @@ class BestOfN:
     @property
     def resources(self) -> tuple[str, ...]:
         """What it takes from the resources."""
-        return {"given": ("reward",), "trained": ("preferences",)}.get(self.reward, ())
+        from .reward import reward_resources
+
+        return reward_resources(self.reward)
 
     def __post_init__(self) -> None:
         if self.n < 1:
@@ -78,31 +67,17 @@ class BestOfN:
 
     def apply(self, target: Target, resources: Resources) -> Target:
         """The target behind the choice. Raises InputError without a usable reward."""
-        return BestOfNTarget(target, self, self._find_reward(target, resources))
+        from .reward import find_reward
 
-    def _find_reward(self, target: Target, resources: Resources) -> RewardModel:
-        if self.reward == "trained":
-            from .reward import trained_reward
-
-            return trained_reward(
-                target, resources, learning_rate=self.reward_learning_rate, epochs=self.reward_epochs
-            )
-        if self.reward != "given":
-            from trueline.training.reward_model import load_reward
-
-            return load_reward(Path(self.reward))
-        reward: Any = resources.reward
-        if reward is None:
-            raise InputError(
-                "best_of_n needs a reward to choose by: give resources.reward, (prompt, answers) -> a number "
-                "for each answer, or reward='trained', or the folder of a reward model."
-            )
-        if not isinstance(reward, RewardModel):
-            raise InputError(
-                f"best_of_n cannot use the reward {reward!r}: it must be callable with (prompt, answers) "
-                "and have fingerprint(), so that results under another reward are never taken for these."
-            )
-        return reward
+        reward = find_reward(
+            self.name,
+            self.reward,
+            target,
+            resources,
+            learning_rate=self.reward_learning_rate,
+            epochs=self.reward_epochs,
+        )
+        return BestOfNTarget(target, self, reward)
 
 
 class BestOfNTarget(WrappedTarget):

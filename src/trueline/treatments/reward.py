@@ -1,13 +1,47 @@
-"""A reward model trained on preferences from the target's own weights, for treatments that choose by it."""
+"""The reward that a treatment works with: given, trained on preferences from the target's own weights, or a folder."""
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from trueline.core.errors import InputError
-from trueline.core.protocols import Resources, Target
+from trueline.core.protocols import Resources, RewardModel, Target
 from trueline.training.config import TrainingConfig
 
 if TYPE_CHECKING:
     from trueline.training.reward_model import TrainedReward
+
+
+def reward_resources(reward: str) -> tuple[str, ...]:
+    """What a reward named "given", "trained" or by its folder takes from the resources."""
+    return {"given": ("reward",), "trained": ("preferences",)}.get(reward, ())
+
+
+def find_reward(
+    method: str, reward: str, target: Target, resources: Resources, *, learning_rate: float, epochs: float
+) -> RewardModel:
+    """The reward of that name. Raises InputError where there is none that can be used."""
+    if reward == "trained":
+        return trained_reward(target, resources, learning_rate=learning_rate, epochs=epochs)
+    if reward != "given":
+        from trueline.training.reward_model import load_reward
+
+        return load_reward(Path(reward))
+    return usable(method, "reward", resources.reward)
+
+
+def usable(method: str, what: str, given: Any) -> RewardModel:
+    """A reward or cost that the user gave; InputError where it is none."""
+    if given is None:
+        raise InputError(
+            f"{method} needs a {what}: give resources.{what}, (prompt, answers) -> a number for each answer, "
+            f"or {what}='trained', or the folder of a {what} model."
+        )
+    if not isinstance(given, RewardModel):
+        raise InputError(
+            f"{method} cannot use the {what} {given!r}: it must be callable with (prompt, answers) "
+            "and have fingerprint(), so that results under another one are never taken for these."
+        )
+    return given
 
 
 def trained_reward(

@@ -1,0 +1,1 @@
+"""What a method makes of a rollout: advantages or selections as pure functions, a file each."""

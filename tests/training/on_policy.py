@@ -1,0 +1,100 @@
+"""On-policy methods with a toy reward, and their losses written again one answer at a time."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from chat_codec import codec
+from torch import nn
+from training_models import llama, naive_logps
+
+from trueline.core.messages import chat
+from trueline.training.advantages.rloo import LeaveOneOut
+from trueline.training.config import TrainingConfig
+from trueline.training.groups import OLD, RolloutConfig
+from trueline.training.loop import train
+from trueline.training.objectives.policy_gradient import PolicyGradientObjective
+from trueline.training.rollouts import Rollouts
+
+CONFIG = TrainingConfig(learning_rate=3e-3, warmup=0.0, schedule="constant", batch_size=4, steps=3)
+PROMPTS = [chat(f"w{i} w{i + 1}") for i in range(10)]
+
+
+class LikesEarlyWords:
+    """A reward that falls with the number of the words said; what it was asked is kept."""
+
+    def __init__(self):
+        self.asked = []
+
+    def fingerprint(self):
+        return "likes early words"
+
+    def __call__(self, prompt, answers):
+        self.asked.append((prompt, tuple(answers)))
+        return [self.of(answer) for answer in answers]
+
+    @staticmethod
+    def of(answer):
+        numbers = [int(word[1:]) for word in answer.split() if word[1:].isdigit()]
+        return 1 - sum(numbers) / (35 * len(numbers)) if numbers else 0.0
+
+
+@dataclass(frozen=True)
+class Case:
+    """A method with its objective; ``naive`` is the loss of an answer from its own and its old log-probabilities."""
+
+    method: Any
+    objective: Any
+    naive: Callable[..., torch.Tensor]
+    rollout: RolloutConfig = field(default_factory=lambda: RolloutConfig(samples=3, max_tokens=6))
+    critic: bool = False
+
+    def model(self, dtype=torch.float32, seed=0):
+        model = llama(dtype, seed).requires_grad_(True)
+        if self.critic:
+            torch.manual_seed(seed)
+            model.value_head = nn.Linear(32, 1, dtype=dtype)
+        return model
+
+    def batches(self, config=CONFIG, rollout=None, reward=None, **more):
+        return Rollouts(
+            prompts=PROMPTS,
+            speech=codec(),
+            reward=reward or LikesEarlyWords(),
+            method=self.method,
+            config=rollout or self.rollout,
+            batch_size=config.batch_size,
+            max_length=64,
+            limit=config.steps,
+            seed=config.seed,
+            **more,
+        )
+
+    def run(self, model, config=CONFIG, batches=None, **more):
+        return train(model, batches or self.batches(config), self.objective, config, **more)
+
+    def naive_loss(self, model, examples):
+        """The loss of a step over examples, as a scalar with gradients."""
+        rows = []
+        for example in examples:
+            for k, logps in enumerate(naive_logps(model, example.tree)):
+                rows.append((logps, example.given[OLD][k].double(), example, k))
+        return self.naive(rows, model)
+
+
+def naive_clip(ratio, advantage, epsilon=0.2):
+    return torch.minimum(ratio * advantage, ratio.clamp(1 - epsilon, 1 + epsilon) * advantage)
+
+
+def naive_answers(rows, model):
+    gains = [
+        naive_clip((new.sum() - old.sum()).exp(), example.facts["advantages"][k])
+        for new, old, example, k in rows
+    ]
+    return -torch.stack(gains).mean()
+
+
+CASES = {
+    "rloo": Case(LeaveOneOut(beta=0.05), PolicyGradientObjective(name="rloo"), naive_answers),
+}
