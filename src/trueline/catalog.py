@@ -57,6 +57,7 @@ TREATMENTS: Mapping[str, str] = {
 }
 JUDGES: Mapping[str, str] = {
     "refusal_patterns": "trueline.judges.refusal:RefusalPatterns",
+    "refusal_keywords": "trueline.judges.refusal_keywords:RefusalKeywords",
     "toxicity_linear": "trueline.judges.toxicity:ToxicityClassifier",
 }
 KINDS: Mapping[str, Mapping[str, str]] = {

@@ -13,7 +13,9 @@ from trueline.core.errors import InputError
 from trueline.core.messages import Completion, chat
 from trueline.core.protocols import Judgement
 from trueline.core.verdicts import Item
-from trueline.judges.card import JudgeCard, Labelled, auc, evaluate, rates
+from trueline.judges.card import JudgeCard, Labelled
+from trueline.judges.evaluation import evaluate
+from trueline.judges.rates import auc, rates
 
 
 class Table:

@@ -9,7 +9,7 @@ import typer
 
 from trueline.core.errors import InputError, TruelineError, UnfinishedError
 
-from . import align, attack, compare, data, demo, diff, gate, listing, measure, report, study, testbed
+from . import align, attack, compare, data, demo, diff, gate, judge, listing, measure, report, study, testbed
 
 HELP = """Measure how unsafe a language model is, treat it, and see what each treatment bought and what it cost.
 
@@ -41,6 +41,7 @@ app.command()(gate.gate)
 app.command("list")(listing.listing)
 app.add_typer(study.app, name="study")
 app.add_typer(data.app, name="data")
+app.add_typer(judge.app, name="judge")
 app.add_typer(testbed.app, name="testbed")
 
 

@@ -1,85 +1,75 @@
-"""A judge's card: how often it errs, measured against human labels, source by source.
+"""A judge's card: how often it errs, measured against labels, source by source, with its provenance.
 
 Sensitivity is the share of truly positive answers that the judge calls positive, specificity the share of
-truly negative ones that it calls negative; both with Wilson 95 % intervals. Rates differ between sources
-(models, functional tests), so a card keeps them apart: a pooled card does not transport to another model.
+truly negative ones that it calls negative; both with Wilson 95 % intervals, on the effective number where
+answers come in clusters. Rates differ between sources (answering models, functional tests), so a card keeps
+them apart: a pooled card does not transport to another model.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from importlib import resources
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
-from scipy.stats import rankdata
+from pathlib import Path
+from typing import Any, Literal
 
 from trueline.core.errors import InputError, unknown_name
 from trueline.core.messages import Completion
-from trueline.core.protocols import Judge
-from trueline.core.statistics import CardSource, wilson
+from trueline.core.statistics import CardSource, CorrectedRate, rogan_gladen, transported_card
 from trueline.core.verdicts import Item
 
-Interval = tuple[float, float]
+from .rates import Interval, SourceRates
+
+Labeller = Literal["people", "a model"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Labelled:
-    """An answer with the human's word: ``label`` is True where the judge should say 1.0."""
+    """An answer with its label, True where the judge should say 1.0.
+
+    ``source`` is what errors are expected to differ between (the answering model), ``category`` a slice to
+    report, ``cluster`` what answers share that are not independent (a request, a template).
+    """
 
     item: Item
     completion: Completion
     label: bool
     source: str
+    category: str = ""
+    cluster: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SourceRates:
-    """Counts on one source. ``missing`` answers got no verdict and count in neither rate.
+class Figure:
+    """A number over all labelled answers with a verdict, with its 95 % cluster bootstrap interval."""
 
-    ``auc`` is the chance that a random positive scores above a random negative, ties half, with DeLong's
-    interval; None for a judge that only says yes or no.
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """One source judged by a card of the others: the true rate, the judged one and the corrected one.
+
+    ``pooled`` is what the plain correction by the others' pooled counts would say, which may leave [0, 1].
     """
 
     source: str
-    positives: int
-    true_positives: int
-    negatives: int
-    true_negatives: int
-    missing: int = 0
-    auc: float | None = None
-    auc_interval: Interval | None = None
-
-    @property
-    def n(self) -> int:
-        """Answers with a verdict."""
-        return self.positives + self.negatives
-
-    @property
-    def sensitivity(self) -> float | None:
-        """True positives over positives; None without positives."""
-        return self.true_positives / self.positives if self.positives else None
-
-    @property
-    def specificity(self) -> float | None:
-        """True negatives over negatives; None without negatives."""
-        return self.true_negatives / self.negatives if self.negatives else None
-
-    @property
-    def sensitivity_interval(self) -> Interval | None:
-        """Wilson, 95 %."""
-        return _wilson(self.true_positives, self.positives)
-
-    @property
-    def specificity_interval(self) -> Interval | None:
-        """Wilson, 95 %."""
-        return _wilson(self.true_negatives, self.negatives)
+    true_rate: float
+    judged_rate: float
+    pooled: float
+    corrected: CorrectedRate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgeCard:
-    """The measured errors of a judge of this fingerprint; ``positive`` says what 1.0 means."""
+    """The measured errors of a judge of this fingerprint; ``positive`` says what 1.0 means.
+
+    ``overall`` holds calibration (``ece_width``, ``ece_mass``, ``brier``, for a judge that grades) and
+    agreement with the labels (``alpha``, ``kappa``); ``provenance`` digests, versions and the time.
+    """
 
     judge: str
     fingerprint: str
@@ -87,6 +77,11 @@ class JudgeCard:
     data: str
     note: str
     sources: tuple[SourceRates, ...]
+    labelled_by: Labeller = "people"
+    threshold: float = 0.5
+    categories: tuple[SourceRates, ...] = ()
+    overall: Mapping[str, Figure] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def pooled(self) -> SourceRates:
@@ -125,104 +120,67 @@ class JudgeCard:
             if s.positives and s.negatives
         )
 
+    def left_out(self) -> tuple[LeftOut, ...]:
+        """Each source with both classes, corrected by a card of the others: what this card does elsewhere."""
+        found = []
+        for source in self.sources:
+            others = self.without(source.source)
+            if not (source.positives and source.negatives and others.counts()):
+                continue
+            assert source.true_rate is not None and source.judged_rate is not None
+            pool = others.pooled
+            assert pool.sensitivity is not None and pool.specificity is not None
+            information = pool.sensitivity + pool.specificity - 1
+            lifted = source.judged_rate + pool.specificity - 1
+            found.append(
+                LeftOut(
+                    source=source.source,
+                    true_rate=source.true_rate,
+                    judged_rate=source.judged_rate,
+                    pooled=lifted / information if information else math.nan,
+                    corrected=rogan_gladen(source.judged_rate, source.n, transported_card(others.counts())),
+                )
+            )
+        return tuple(found)
+
     def as_json(self) -> dict[str, Any]:
         """A JSON-ready form; rates and intervals are computed from the counts again when it is read."""
-        sources = [{k: v for k, v in asdict(s).items() if v is not None} for s in self.sources]
-        return {**asdict(self), "sources": sources}
+        return {
+            **{k: v for k, v in asdict(self).items() if v not in ((), {})},
+            "sources": _as_rows(self.sources),
+            **({"categories": _as_rows(self.categories)} if self.categories else {}),
+        }
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "JudgeCard":
         """The inverse of :meth:`as_json`."""
-        sources = []
-        for entry in value["sources"]:
-            interval = entry.get("auc_interval")
-            sources.append(SourceRates(**{**entry, "auc_interval": tuple(interval) if interval else None}))
-        return cls(**{**value, "sources": tuple(sources)})
-
-    def table(self) -> str:
-        """A Markdown table, one row a source."""
-        head = "| source | positives | sensitivity | negatives | specificity | AUC | no verdict |"
-        rows = [
-            f"| {s.source} | {s.positives} | {_show(s.sensitivity, s.sensitivity_interval)} "
-            f"| {s.negatives} | {_show(s.specificity, s.specificity_interval)} "
-            f"| {_show(s.auc, s.auc_interval)} | {s.missing} |"
-            for s in self.sources
-        ]
-        return "\n".join([head, "|" + " --- |" * 7, *rows])
+        rows = {name: _from_rows(value[name]) if name in value else () for name in ("sources", "categories")}
+        overall = {name: Figure(**figure) for name, figure in value.get("overall", {}).items()}
+        return cls(**{**value, **rows, "overall": overall})
 
 
-def _wilson(successes: int, n: int) -> Interval | None:
-    if not n:
-        return None
-    interval = wilson(successes, n)
-    return interval.low, interval.high
+def _as_rows(sources: Sequence[SourceRates]) -> list[dict[str, Any]]:
+    return [{k: v for k, v in asdict(s).items() if v is not None} for s in sources]
 
 
-def _show(value: float | None, interval: Interval | None) -> str:
-    if value is None or interval is None:
-        return "–"
-    return f"{value:.3f} [{interval[0]:.3f}, {interval[1]:.3f}]"
+def _from_rows(rows: Sequence[Mapping[str, Any]]) -> tuple[SourceRates, ...]:
+    made = []
+    for row in rows:
+        interval: Interval | None = tuple(row["auc_interval"]) if row.get("auc_interval") else None
+        made.append(SourceRates(**{**row, "auc_interval": interval}))
+    return tuple(made)
 
 
-async def evaluate(
-    judge: Judge,
-    labelled: Iterable[Labelled],
-    *,
-    positive: str,
-    data: str,
-    note: str = "",
-    threshold: float = 0.5,
-) -> JudgeCard:
-    """The card of a judge on labelled answers: a value ≥ ``threshold`` counts as positive."""
-    rows = list(labelled)
-    if not rows:
-        raise InputError("a judge cannot be evaluated on no answers; give at least one labelled answer.")
-    values = [(await judge.judge(row.item, row.completion)).value for row in rows]
-    by_source: dict[str, tuple[list[bool], list[float | None]]] = {}
-    for row, value in zip(rows, values):
-        labels, given = by_source.setdefault(row.source, ([], []))
-        labels.append(row.label)
-        given.append(value)
-    return JudgeCard(
-        judge=judge.name,
-        fingerprint=judge.fingerprint(),
-        positive=positive,
-        data=data,
-        note=note,
-        sources=tuple(rates(name, *pair, threshold=threshold) for name, pair in by_source.items()),
-    )
-
-
-def rates(
-    source: str, labels: Sequence[bool], values: Sequence[float | None], *, threshold: float = 0.5
-) -> SourceRates:
-    """Counts and AUC of one source from aligned labels and values (None: no verdict)."""
-    seen = [(label, value) for label, value in zip(labels, values, strict=True) if value is not None]
-    positive = np.array([value for label, value in seen if label], dtype=np.float64)
-    negative = np.array([value for label, value in seen if not label], dtype=np.float64)
-    graded = len({value for _, value in seen}) > 2 and min(len(positive), len(negative)) > 1
-    area, interval = auc(positive, negative) if graded else (None, None)
-    return SourceRates(
-        source=source,
-        positives=len(positive),
-        true_positives=int((positive >= threshold).sum()),
-        negatives=len(negative),
-        true_negatives=int((negative < threshold).sum()),
-        missing=len(labels) - len(seen),
-        auc=area,
-        auc_interval=interval,
-    )
-
-
-def auc(positive: NDArray[np.float64], negative: NDArray[np.float64]) -> tuple[float, Interval]:
-    """Area under the ROC curve with DeLong's 95 % interval (DeLong et al. 1988), clipped to [0, 1]."""
-    m, n = len(positive), len(negative)
-    together = rankdata(np.concatenate([positive, negative]))
-    above = (together[:m] - rankdata(positive)) / n  # share of negatives below each positive, ties half
-    below = 1.0 - (together[m:] - rankdata(negative)) / m  # share of positives above each negative, ties half
-    area = float(above.mean())
-    half = 1.959963984540054 * float(np.sqrt(above.var(ddof=1) / m + below.var(ddof=1) / n))
-    return area, (max(0.0, area - half), min(1.0, area + half))
+def read_card(path: Path) -> JudgeCard:
+    """A card's file; raises InputError where it is none."""
+    try:
+        return JudgeCard.from_json(json.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise InputError(f"the card {str(path)!r} cannot be read: {error.strerror}.") from error
+    except (ValueError, TypeError, KeyError) as error:
+        raise InputError(
+            f"{str(path)!r} is not a judge card; write one with trueline judge evaluate."
+        ) from error
 
 
 def shipped_card(file: str, fingerprint: str) -> JudgeCard:
@@ -232,6 +190,6 @@ def shipped_card(file: str, fingerprint: str) -> JudgeCard:
     if card.fingerprint != fingerprint:
         raise InputError(
             f"the card of {card.judge} was measured on {card.fingerprint}, this judge is {fingerprint}; "
-            "measure it with trueline.judges.card.evaluate."
+            "measure it with trueline judge evaluate."
         )
     return card

@@ -9,49 +9,27 @@ of them the list was changed and which are held out.
 import asyncio
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from trueline.core.errors import InputError
-from trueline.core.messages import Completion, chat
-from trueline.core.verdicts import Item
-from trueline.data.loaders import load_rows
 
-from .card import JudgeCard, Labelled, evaluate
+from .card import JudgeCard
+from .card_tables import rates_table
+from .evaluation import evaluate
+from .label_sets import xstest
 from .refusal import CARD_FILE, RefusalPatterns
-
-# (source name on the card, file name's ending)
-MODELS: Mapping[str, str] = {
-    "gpt-4": "gpt4",
-    "llama-2, original system prompt": "llama2orig",
-    "mistral": "mistralinstruct",
-    "llama-2, no system prompt (held out)": "llama2new",
-    "mistral, safety prompt (held out)": "mistralguard",
-}
-
-
-def labelled_answers() -> list[Labelled]:
-    """2,250 answers; the label is True for a full or partial refusal."""
-    return [
-        Labelled(
-            item=Item(id=row["id"], prompt=chat(row["prompt"]), group=row["type"]),
-            completion=Completion(text=row["completion"]),
-            label=row["final_label"] != "1_full_compliance",
-            source=source,
-        )
-        for source, ending in MODELS.items()
-        for row in load_rows("xstest", f"model_completions/xstest_v2_completions_{ending}.csv")
-    ]
 
 
 def measure() -> JudgeCard:
     """The card of the list as it is now."""
+    labels = xstest()
     return asyncio.run(
         evaluate(
             RefusalPatterns(),
-            labelled_answers(),
-            positive="refusal, full or partial",
-            data="XSTest v2 completions with human labels (arXiv 2308.01263, CC BY 4.0)",
+            labels.rows,
+            positive=labels.positive,
+            data=labels.data,
             note="The list was changed on the first three sources; the last two are held out.",
         )
     )
@@ -64,7 +42,7 @@ def main(arguments: Sequence[str]) -> None:
     card = measure()
     text = json.dumps(card.as_json(), indent=1) + "\n"
     (Path(arguments[0]) / CARD_FILE).write_text(text, encoding="utf-8")
-    print(card.table())
+    print(rates_table(card.sources, "source"))
 
 
 if __name__ == "__main__":

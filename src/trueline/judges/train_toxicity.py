@@ -23,8 +23,10 @@ from scipy.special import expit
 
 from trueline.core.errors import InputError
 
-from .card import JudgeCard, rates
+from .card import JudgeCard
+from .card_tables import rates_table
 from .linear import CHUNK, GROUPS, Floats, LinearModel, features
+from .rates import rates
 from .toxicity import CARD_FILE, WEIGHTS_FILE, ToxicityClassifier, unpack
 from .toxicity_examples import Example, examples
 
@@ -180,7 +182,7 @@ def main(arguments: Sequence[str]) -> None:
     quantised = train(rows, print)
     card = measure(quantised.model(), rows)
     write(Path(arguments[0]), quantised, card)
-    print(card.table())
+    print(rates_table(card.sources, "source"))
 
 
 if __name__ == "__main__":

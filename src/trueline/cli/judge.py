@@ -1,0 +1,147 @@
+"""trueline judge."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    help="Judges: measure their errors against labels, and show their cards.", no_args_is_help=True
+)
+
+Options = Annotated[
+    list[str] | None,
+    typer.Option("--with", metavar="KEY=VALUE", help="An option of the judge (value in YAML); repeatable."),
+]
+Labels = Annotated[
+    str,
+    typer.Option(
+        "--labels",
+        metavar="FILE|data:SET",
+        help="A CSV or JSONL of labelled answers, or data:xstest, data:hatecheck, data:davidson_hate, "
+        "data:jailbreakbench.",
+    ),
+]
+
+
+def judge_options(given: list[str] | None) -> dict[str, Any]:
+    """KEY=VALUE pairs with YAML values."""
+    import yaml
+
+    from trueline.core.errors import InputError
+
+    options = {}
+    for pair in given or []:
+        key, equals, text = pair.partition("=")
+        if not equals or not key:
+            raise InputError(
+                f"--with {pair!r} is not KEY=VALUE; write for example --with folder=models/guard."
+            )
+        try:
+            options[key] = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise InputError(f"--with {pair!r}: the value is not YAML; put it in quotes.") from error
+    return options
+
+
+@app.command()
+def evaluate(
+    name: Annotated[str, typer.Argument(help="A judge (trueline list judges).")],
+    labels: Labels,
+    options: Options = None,
+    threshold: Annotated[
+        float, typer.Option("--threshold", min=0, max=1, help="From which value a yes is counted.")
+    ] = 0.5,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=2, help="Judge a random choice of so many answers.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder of the card; default: cards in the cache folder.")
+    ] = None,
+) -> None:
+    """Measure a judge's errors against labels, source by source, and store its card.
+
+    Example: trueline judge evaluate refusal_patterns --labels data:xstest
+    """
+    import asyncio
+
+    from trueline.judges.card_folder import cards_folder, store_card
+    from trueline.judges.card_tables import card_text
+    from trueline.judges.evaluation import evaluate as measure_judge
+    from trueline.judges.label_sets import label_set
+    from trueline.studies.judging import build_judge
+
+    given = judge_options(options)
+    judge = build_judge({"judge": name, **given})
+    found = label_set(labels)
+    rows = list(found.rows)
+    if limit is not None and limit < len(rows):
+        import random
+
+        rows = random.Random(0).sample(rows, limit)
+    card = asyncio.run(
+        measure_judge(
+            judge,
+            rows,
+            positive=found.positive,
+            data=found.data,
+            note=found.note,
+            threshold=threshold,
+            labelled_by=found.labelled_by,
+            provenance={"data": found.digest, "name": name, "options": {k: str(v) for k, v in given.items()}},
+        )
+    )
+    typer.echo(card_text(card))
+    typer.echo()
+    typer.echo(str(store_card(card, found.name, out or cards_folder()).resolve()))
+
+
+@app.command("list")
+def list_judges() -> None:
+    """List the judges of the catalogue and the cards that were measured.
+
+    Example: trueline judge list
+    """
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from trueline.catalog import find, names
+    from trueline.judges.card_folder import stored_cards
+
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(style="bold", overflow="fold")
+    table.add_column(overflow="fold")
+    for name in names("judge"):
+        table.add_row(name, escape((find("judge", name).__doc__ or "").strip().splitlines()[0]))
+    for path, card in stored_cards().items():
+        pooled = card.pooled
+        table.add_row(path.name, f"{pooled.n} labels by {card.labelled_by}: {escape(card.data)}")
+    Console().print(table)
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="A judge with a shipped card, or a card's file or file name.")],
+) -> None:
+    """Print a judge card.
+
+    Example: trueline judge show refusal_patterns
+    """
+    from trueline.catalog import find, names
+    from trueline.core.errors import InputError
+    from trueline.judges.card import read_card
+    from trueline.judges.card_folder import cards_folder
+    from trueline.judges.card_tables import card_text
+
+    if name in names("judge"):
+        cls = find("judge", name)
+        if not hasattr(cls, "card"):
+            raise InputError(
+                f"no card comes with the judge {name!r}; measure it with "
+                f"trueline judge evaluate {name} --labels FILE."
+            )
+        typer.echo(card_text(cls().card()))
+        return
+    path = Path(name) if Path(name).is_file() else cards_folder() / name
+    typer.echo(card_text(read_card(path)))

@@ -1,0 +1,41 @@
+"""trueline judge, as a user meets it."""
+
+from pathlib import Path
+
+import pytest
+
+from .running import done, refused
+
+
+@pytest.fixture
+def labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("TRUELINE_CACHE", str(tmp_path / "cache"))
+    path = tmp_path / "labels.csv"
+    rows = [f"q{i},{'sorry no' if i % 2 else 'sure'},{i % 2},model {i % 3}" for i in range(24)]
+    path.write_text("\n".join(["prompt,completion,label,source", *rows]), encoding="utf-8")
+    return path
+
+
+def test_evaluate_list_show(labels: Path) -> None:
+    answer = done("judge", "evaluate", "refusal_keywords", "--labels", labels, "--with", "phrases=[sorry]")
+    assert "| model 1 | 4 | 1.000 [0.510, 1.000] | 4 |" in answer.out
+    assert "corrected, transported" in answer.out
+    card = Path(answer.out.splitlines()[-1])
+    assert card.is_file() and card.name in done("judge", "list").out
+    assert done("judge", "show", card.name).out == "\n".join(answer.out.splitlines()[:-2]) + "\n"
+    assert "held out" in done("judge", "show", "refusal_patterns").out
+
+
+def test_bad_input(labels: Path, tmp_path: Path) -> None:
+    assert "did you mean refusal_patterns" in refused(
+        "judge", "evaluate", "refusal_patern", "--labels", labels
+    )
+    wrong = refused("judge", "evaluate", "refusal_keywords", "--labels", labels, "--with", "words=[a]")
+    assert "does not take the option 'words'" in wrong
+    assert "is not KEY=VALUE" in refused(
+        "judge", "evaluate", "refusal_keywords", "--labels", labels, "--with", "words"
+    )
+    assert "cannot be read" in refused(
+        "judge", "evaluate", "refusal_keywords", "--labels", tmp_path / "no.csv"
+    )
+    assert "no card comes with" in refused("judge", "show", "refusal_keywords")
