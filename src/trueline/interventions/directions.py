@@ -16,11 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from trueline.core.errors import InputError
+from trueline.models.layers import layers_of, watched
 from trueline.models.local import LocalTarget
 from trueline.models.paths import device_of, unwrap
 from trueline.models.requests import Request
-
-from .layers import layers_of, watched
 
 PASS_TOKENS = 4096
 

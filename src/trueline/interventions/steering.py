@@ -19,8 +19,9 @@ from typing import Any
 from torch import Tensor
 
 from trueline.core.fingerprint import fingerprint
+from trueline.models.layers import check_layers, layers_of
 
-from .layers import check_layer, everywhere_changed, layers_of, outputs_changed
+from .hooks import everywhere_changed, outputs_changed
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -39,9 +40,8 @@ class AddVector:
     @contextmanager
     def entered(self, module: Any) -> Iterator[None]:
         """The module with the vector added."""
-        layers = layers_of(module)
-        check_layer(self.layer, len(layers))
-        with outputs_changed(layers[self.layer], lambda h: h + self.scale * self.vector.to(h)):
+        check_layers(module, [self.layer])
+        with outputs_changed(layers_of(module)[self.layer], lambda h: h + self.scale * self.vector.to(h)):
             yield
 
 

@@ -56,7 +56,6 @@ class SteeringTreatment:
 
     def apply(self, target: Target, resources: Resources) -> Target:
         """The target under the intervention. Raises InputError without a local model or without data."""
-        from trueline.interventions.layers import check_layer
         from trueline.models.local import LocalTarget
 
         from .copies import TrainedTarget
@@ -68,7 +67,10 @@ class SteeringTreatment:
             )
         found = self.directions(target, resources)
         layer = len(found) // 2 if self.layer is None else self.layer
-        check_layer(layer, len(found))
+        if not 0 <= layer < len(found):
+            raise InputError(
+                f"layer {layer} is not there: this model has {len(found)}, numbered 0 to {len(found) - 1}."
+            )
         told = dict(target.provenance) if isinstance(target, TrainedTarget) else {}
         applied = {**self.settings(), "layer": layer}
         return TrainedTarget(

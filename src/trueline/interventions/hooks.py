@@ -1,34 +1,25 @@
-"""The layers of a transformers decoder and the residual stream that runs through them.
+"""Changes to the residual stream of a transformers decoder while it runs.
 
-The residual stream *after layer l* is what layer l returns, l = 0 … L − 1. It has two more places in a
-layer: what the layer reads, and the sum after its attention, which the norm before its MLP reads.
+The stream is read in three places: after the embeddings, after each layer, and within a layer after its attention,
+where the norm before its MLP reads it.
 
 Shapes: B rows, T tokens, D hidden units.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from torch import Tensor, nn
 
 from trueline.core.errors import InputError
+from trueline.models.layers import layers_of
 from trueline.models.paths import unwrap
 
 # the norm whose input is the sum after attention; Gemma's first, whose layers have both
 _BEFORE_MLP = ("pre_feedforward_layernorm", "post_attention_layernorm", "ln_2")
 
 Change = Callable[[Tensor], Tensor]
-
-
-def layers_of(model: nn.Module) -> nn.ModuleList:
-    """The decoder's layers. Raises InputError where they cannot be told."""
-    inner = unwrap(model)
-    count = int(inner.config.get_text_config().num_hidden_layers)
-    for module in inner.modules():
-        if isinstance(module, nn.ModuleList) and len(module) == count:
-            return module
-    raise InputError(f"{type(inner).__name__} shows no list of its {count} layers, so none can be hooked.")
 
 
 def norm_before_mlp(layer: nn.Module) -> nn.Module:
@@ -39,12 +30,6 @@ def norm_before_mlp(layer: nn.Module) -> nn.Module:
     raise InputError(
         f"a {type(layer).__name__} has none of {', '.join(_BEFORE_MLP)}, so what its MLP reads cannot be changed."
     )
-
-
-def check_layer(layer: int, count: int) -> None:
-    """InputError for a layer that the model does not have."""
-    if not 0 <= layer < count:
-        raise InputError(f"layer {layer} is not there: this model has {count}, numbered 0 to {count - 1}.")
 
 
 @contextmanager
@@ -84,29 +69,3 @@ def everywhere_changed(model: nn.Module, change: Change) -> Iterator[None]:
             stack.enter_context(inputs_changed(norm_before_mlp(layer), change))
             stack.enter_context(outputs_changed(layer, change))
         yield
-
-
-class _Seen(Exception):
-    """The last wanted layer has run."""
-
-
-@contextmanager
-def watched(model: nn.Module, wanted: tuple[int, ...], *, stop: bool) -> Iterator[dict[int, Tensor]]:
-    """Keeps what the wanted layers return, [B, T, D] each; with ``stop`` nothing after the last of them runs."""
-    layers = layers_of(model)
-    kept: dict[int, Tensor] = {}
-    for layer in wanted:
-        check_layer(layer, len(layers))
-
-    with ExitStack() as stack:
-        for number in wanted:
-
-            def keep(states: Tensor, number: int = number) -> Tensor:
-                kept[number] = states
-                if stop and number == max(wanted):
-                    raise _Seen
-                return states
-
-            stack.enter_context(outputs_changed(layers[number], keep))
-        with suppress(_Seen):
-            yield kept
