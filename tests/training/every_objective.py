@@ -18,11 +18,14 @@ from trueline.training.loop import train
 from trueline.training.objectives.cdpo import CDPOObjective
 from trueline.training.objectives.dpo import DPOObjective
 from trueline.training.objectives.gpo import GPOObjective
+from trueline.training.objectives.gradient_ascent import GradDiffObjective, GradientAscentObjective
 from trueline.training.objectives.ipo import IPOObjective
+from trueline.training.objectives.npo import NPOObjective
 from trueline.training.objectives.reward import RewardObjective
 from trueline.training.objectives.robust_dpo import RobustDPOObjective
 from trueline.training.objectives.rso_hinge import RSOHingeObjective
 from trueline.training.objectives.sft import SFTObjective
+from trueline.training.objectives.simnpo import SimNPOObjective
 from trueline.training.readings import REWARD
 from trueline.training.reference import add_reference
 
@@ -115,12 +118,57 @@ def naive_reward(row):
     return -logsigmoid(row.new[0] - row.new[1] - 0.1 * row.example.index).squeeze()
 
 
+def by_turns(example):
+    """Every second text is to be forgotten."""
+    return replace(example, facts={"wanted": (float(example.index % 2),)})
+
+
+def naive_unlearning(forget, weight):
+    """``forget`` of the rows to forget, and ``weight`` times −ℓ per retained token."""
+
+    def loss(rows):
+        halves = [[row for row in rows if row.example.facts["wanted"][0] == kind] for kind in (0.0, 1.0)]
+        return forget(halves[0]) - weight * torch.cat([row.new[0] for row in halves[1]]).mean()
+
+    return loss
+
+
+def naive_ascent(rows):
+    return torch.cat([row.new[0] for row in rows]).mean()
+
+
+def naive_npo(row):
+    return 2 / 0.3 * torch.log(1 + torch.exp(row.ratio(0)) ** 0.3)
+
+
+def naive_simnpo(row):
+    return -2 / 1.5 * logsigmoid(-1.5 * row.new[0].mean() - 0.1)
+
+
 def naive_robust(row):
     clean, flipped = -logsigmoid(0.3 * row.margin()), -logsigmoid(-0.3 * row.margin())
     return (0.8 * clean - 0.2 * flipped) / 0.6
 
 
 CASES = {
+    "gradient_ascent": Case(
+        GradientAscentObjective(), naive_unlearning(naive_ascent, 0.0), branches=1, dress=by_turns
+    ),
+    "graddiff": Case(
+        GradDiffObjective(retain_weight=2.0), naive_unlearning(naive_ascent, 2.0), branches=1, dress=by_turns
+    ),
+    "npo": Case(
+        NPOObjective(beta=0.3, retain_weight=0.5),
+        naive_unlearning(average(naive_npo), 0.5),
+        branches=1,
+        dress=by_turns,
+    ),
+    "simnpo": Case(
+        SimNPOObjective(beta=1.5, gamma=0.1),
+        naive_unlearning(average(naive_simnpo), 1.0),
+        branches=1,
+        dress=by_turns,
+    ),
     "sft": Case(SFTObjective(), lambda rows: -torch.cat([row.new[0] for row in rows]).mean(), branches=1),
     "reward": Case(RewardObjective(), average(naive_reward), dress=with_margin),
     "dpo": Case(DPOObjective(beta=0.3), average(lambda row: -logsigmoid(0.3 * row.margin()))),

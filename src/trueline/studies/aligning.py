@@ -7,6 +7,7 @@ from typing import Any
 from trueline.catalog import make
 from trueline.core.errors import InputError
 from trueline.core.protocols import Resources, Treatment
+from trueline.data.labelled import read_labelled
 from trueline.data.preferences import as_demonstrations, read_demonstrations, read_preferences
 from trueline.data.rows import read_text
 
@@ -36,12 +37,13 @@ def align_model(
     """
     treatment: Treatment = make("treatment", method, parameters)
     wanted = set(getattr(treatment, "resources", ()))
-    if not wanted & {"preferences", "demonstrations"}:
+    if not wanted & {"preferences", "demonstrations", "forget"}:
         raise InputError(f"method {method!r} does not train on data; trueline align takes sft or dpo.")
     preferences = read_preferences(data, drop_bad=drop_bad) if "preferences" in wanted else None
     demonstrations = None
     if "demonstrations" in wanted:
         demonstrations = _demonstrations(data, drop_bad)
+    forget = read_labelled(data, drop_bad=drop_bad) if "forget" in wanted else None
     make_folder(out)
     subject = load_subject(spec)
     reason = lacking(treatment.needs, subject.target.capabilities)
@@ -54,6 +56,7 @@ def align_model(
             demonstrations=demonstrations,
             reward=subject.reward if "reward" in wanted else None,
             targets=helper_targets(treatment, subject),
+            forget=forget,
             seed=seed,
             progress=bar.update,
         )

@@ -27,6 +27,9 @@ class Codec(Protocol):
     def tree(self, prompt: Conversation, answers: Sequence[str]) -> Tree:
         """The prompt with answers as branches; each ends with the token that ends an answer."""
 
+    def document(self, text: str) -> Tree:
+        """A plain text, outside any template, as one branch; it has no end token, as it may be an extract."""
+
 
 class Speech(Protocol):
     """How a prompt becomes the tokens from which a model answers, and what drawn tokens say."""
@@ -83,6 +86,10 @@ class ChatCodec:
         if prompt and prompt[-1].role == "assistant":
             before = ""  # the answer goes on in mid-turn
         return self._encoding.tree(prompt, [before + answer + after for answer in answers])
+
+    def document(self, text: str) -> Tree:
+        """A plain text as one branch."""
+        return self._encoding.tree("", [text])
 
     @cached_property
     def frame(self) -> tuple[str, str]:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from trueline.core.errors import InputError
+from trueline.data.labelled import LabelledText
 from trueline.data.preferences import Demonstration, PreferencePair
 from trueline.models.trees import Tree
 
@@ -48,6 +49,21 @@ def demonstration_examples(
     for index, shown in enumerate(demonstrations):
         _expect(shown, Demonstration, index)
         made.append(Example(tree=codec.tree(shown.prompt, (shown.answer,)), index=index))
+    return fit(made, max_length)
+
+
+def labelled_text_examples(codec: Codec, texts: Iterable[LabelledText], max_length: int) -> Prepared:
+    """Documents, and answers to prompts, as trees with one branch; the fact ``wanted`` is 1 or 0."""
+    made = []
+    for index, text in enumerate(texts):
+        _expect(text, LabelledText, index)
+        if not text.answer.strip():
+            raise InputError(f"row {index} is a bare request, but this method learns from answers: give one.")
+        if isinstance(text.prompt, str):
+            tree = codec.document(text.prompt + text.answer)
+        else:
+            tree = codec.tree(text.prompt, (text.answer,))
+        made.append(Example(tree=tree, index=index, facts={"wanted": (float(text.wanted),)}))
     return fit(made, max_length)
 
 

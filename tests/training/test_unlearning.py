@@ -1,0 +1,82 @@
+"""The unlearning losses, with the arithmetic by hand, and what their gradients do."""
+
+import pytest
+import torch
+from chat_codec import codec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trueline.core.errors import InputError
+from trueline.core.messages import chat
+from trueline.data.labelled import LabelledText
+from trueline.training.data import labelled_text_examples
+from trueline.training.objectives.gradient_ascent import ascent_loss
+from trueline.training.objectives.npo import NPOObjective, npo_loss
+from trueline.training.objectives.simnpo import SimNPOObjective, simnpo_loss
+
+
+def test_ascent_by_hand():
+    # two texts of 1 and 3 tokens with ℓ = −2 and −10: −12 / 4 = −3; a step without any: 0
+    assert float(ascent_loss(torch.tensor([-2.0, -10.0]), 4)) == pytest.approx(-3.0)
+    assert float(ascent_loss(torch.tensor([]), 0)) == 0.0
+
+
+def test_npo_by_hand():
+    # Δ = −12 − (−10) = −2, β = 0.5: (2/0.5) log(1 + e^−1) = 4 · 0.313262 = 1.253047
+    loss = npo_loss(torch.tensor([-12.0]), torch.tensor([-10.0]), beta=0.5)
+    assert float(loss) == pytest.approx(1.253047, abs=1e-6)
+    # it starts at (2/β) log 2 and never falls below 0
+    assert float(npo_loss(torch.zeros(1), torch.zeros(1), beta=0.5)) == pytest.approx(2.772589, abs=1e-6)
+    assert 0 <= float(npo_loss(torch.tensor([-5000.0]), torch.zeros(1), beta=1.0)) < 1e-6
+
+
+def test_simnpo_by_hand():
+    # ℓ/|y| = −8/4 = −2, β = 2.5, γ = 0.5: (2/2.5) log(1 + e^−4.5) = 0.8 · 0.011048 = 0.008838
+    loss = simnpo_loss(torch.tensor([-8.0]), torch.tensor([4.0]), beta=2.5, gamma=0.5)
+    assert float(loss) == pytest.approx(0.008838, abs=1e-6)
+
+
+@given(st.floats(-30, 10), st.floats(0.05, 3))
+def test_npo_weights_the_gradient_of_ascent(difference, beta):
+    # equation 5: W = 2 (π/π₀)^β / (1 + (π/π₀)^β), between 0 (forgotten) and 2
+    logps = torch.tensor([difference - 40.0], dtype=torch.float64, requires_grad=True)
+    npo_loss(logps, torch.tensor([-40.0], dtype=torch.float64), beta=beta).sum().backward()
+    ratio = torch.tensor(difference, dtype=torch.float64).exp() ** beta
+    assert float(logps.grad) == pytest.approx(float(2 * ratio / (1 + ratio)), rel=1e-9)
+
+
+def test_npo_tends_to_ascent_as_beta_vanishes():
+    # proposition 1: L − (2/β) log 2 → Δ
+    logps, reference, beta = torch.tensor([-9.0]).double(), torch.tensor([-4.0]).double(), 1e-5
+    start = npo_loss(reference, reference, beta=beta)
+    assert float(npo_loss(logps, reference, beta=beta) - start) == pytest.approx(-5.0, abs=1e-3)
+
+
+def test_documents_and_answers_become_trees():
+    rows = [
+        LabelledText(prompt="", answer="w1 w2 w3", wanted=False),
+        LabelledText(prompt=chat("w5"), answer="w6", wanted=True),
+    ]
+    made = labelled_text_examples(codec(), rows, 64).examples
+    # a document is predicted from the beginning token and has no end token; an answer ends with one
+    assert (made[0].tree.trunk, made[0].tree.branches) == ((2,), ((7, 8, 9),))
+    assert made[1].tree.branches[0][-1] == 1 and made[1].tree.trunk[-1] == 5
+    assert [example.facts["wanted"] for example in made] == [(0.0,), (1.0,)]
+
+
+def test_a_bare_request_is_no_text_to_forget():
+    with pytest.raises(InputError, match="row 0 is a bare request"):
+        labelled_text_examples(codec(), [LabelledText(prompt=chat("w1"), answer="", wanted=False)], 64)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: NPOObjective(beta=0.0), "beta 0.0 is not allowed: npo"),
+        (lambda: NPOObjective(retain_weight=-1.0), "retain_weight -1.0 is not allowed: npo"),
+        (lambda: SimNPOObjective(gamma=float("nan")), "gamma nan is not allowed: simnpo"),
+    ],
+)
+def test_impossible_dials_are_refused(make, message):
+    with pytest.raises(InputError, match=message):
+        make()

@@ -1,0 +1,62 @@
+"""Unlearning treatments: what is to be forgotten grows unlikely, what is to be retained does not."""
+
+import asyncio
+
+import pytest
+import tiny_folder
+
+from trueline.core.errors import InputError
+from trueline.core.messages import chat
+from trueline.core.protocols import Resources
+from trueline.data.labelled import LabelledText
+from trueline.models.local import LocalTarget
+from trueline.treatments.graddiff import GradientDifference
+from trueline.treatments.gradient_ascent import GradientAscent
+from trueline.treatments.npo import NegativePreferenceOptimization
+from trueline.treatments.simnpo import SimpleNegativePreferenceOptimization
+
+DIALS = {"learning_rate": 3e-3, "epochs": 6, "batch_size": 6}
+TREATMENTS = (
+    GradientAscent,
+    GradientDifference,
+    NegativePreferenceOptimization,
+    SimpleNegativePreferenceOptimization,
+)
+
+
+@pytest.fixture(scope="module")
+def target(tmp_path_factory):
+    return LocalTarget.from_pretrained(tiny_folder.save(tmp_path_factory.mktemp("base")))
+
+
+def texts():
+    secrets = [LabelledText(prompt="", answer=f"w{i} w30 w31", wanted=False) for i in range(6)]
+    return secrets + [LabelledText(prompt=chat(f"w{i} w9"), answer="w20 w21", wanted=True) for i in range(6)]
+
+
+def scores(target):
+    secret = asyncio.run(target.score("w1", [" w30 w31"]))[0].logprob
+    return secret, asyncio.run(target.score(chat("w1 w9"), ["w20 w21"]))[0].logprob
+
+
+@pytest.mark.parametrize("kind", TREATMENTS)
+def test_the_secret_goes_and_the_rest_stays(target, tmp_path, kind):
+    before = scores(target)
+    treated = kind(**DIALS).apply(target, Resources(workdir=tmp_path, forget=texts()))
+    after = scores(treated)
+    assert after[0] < before[0] - 1
+    if kind is not GradientAscent:
+        assert after[1] > before[1]
+    told = treated.describe()
+    assert told["treatments"][0]["name"] == kind.name
+    assert told["data"]["examples"] == (6 if kind is GradientAscent else 12)
+    assert scores(target) == before
+
+
+def test_nothing_to_retain_or_nothing_given_is_one_sentence(target, tmp_path):
+    with pytest.raises(InputError, match="npo learns from forget, but none were given"):
+        NegativePreferenceOptimization().apply(target, Resources(workdir=tmp_path))
+    with pytest.raises(InputError, match="rows labelled retain or harmless are needed"):
+        NegativePreferenceOptimization().apply(target, Resources(workdir=tmp_path, forget=texts()[:6]))
+    with pytest.raises(InputError, match="beta -1"):
+        SimpleNegativePreferenceOptimization(beta=-1)
