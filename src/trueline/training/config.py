@@ -6,6 +6,8 @@ from typing import Literal
 
 from trueline.core.errors import InputError
 
+from .budget import ComputeBudget
+
 Schedule = Literal["linear", "cosine", "constant"]
 Precision = Literal["fp32", "bf16"]
 CPU_PASS, ACCELERATOR_PASS = 1024, 8192
@@ -37,8 +39,9 @@ class TrainingConfig:
     bounds the tokens of one forward pass, and so the memory: an optimiser step is split into as many passes
     as it takes, which does not change its result. Left out it is 1,024 on a CPU, where larger passes are
     no faster (measured), and 8,192 elsewhere. ``steps`` overrides ``epochs``. ``warmup`` is the share of
-    all steps over which the learning rate rises. Weights are kept in fp32 at either precision; ``bf16`` runs
-    the network under autocast. ``max_length`` is in tokens, prompt and answer together.
+    all steps over which the learning rate rises. With a ``budget`` the data are gone round until it is spent; the
+    schedule follows the number of steps that it is seen to pay for. Weights are kept in fp32 at either
+    precision; ``bf16`` runs the network under autocast. ``max_length`` is in tokens, prompt and answer together.
     """
 
     learning_rate: float = 1e-5
@@ -55,6 +58,7 @@ class TrainingConfig:
     precision: Precision = "fp32"
     lora: LoraConfig | None = None
     checkpoint_every: int = 50
+    budget: ComputeBudget | None = None
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "max_length", "checkpoint_every"):
@@ -73,6 +77,11 @@ class TrainingConfig:
             raise InputError(f"warmup {self.warmup} is not allowed: it is a share of all steps, in [0, 1].")
         if not self.max_grad_norm > 0:
             raise InputError(f"max_grad_norm {self.max_grad_norm} is not allowed: give a number above 0.")
+        if self.budget is not None and self.steps is not None:
+            raise InputError(
+                f"steps {self.steps} and a budget of {self.budget.amount:g} {self.budget.currency} were both "
+                "given: one of them says when to stop; leave the other out."
+            )
         if self.weight_decay < 0:
             raise InputError(f"weight_decay {self.weight_decay} is not allowed: give 0 or more.")
         if self.schedule not in ("linear", "cosine", "constant"):

@@ -5,6 +5,7 @@ does one optimiser step. The loop sets the learning rate and the random stream o
 history, and writes checkpoints.
 """
 
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from trueline.models.branches import Path
 
 from . import checkpoints
 from .batches import Batches, Example, LiveBatches
+from .budget import ComputeBudget
 from .config import TrainingConfig, learning_rate_at
 from .flops import model_size, training_flops
 from .objectives.base import Objective
@@ -68,6 +70,7 @@ def train(
     config: TrainingConfig,
     *,
     base: str = "",
+    spent: Mapping[str, float] | None = None,
     checkpoint_folder: FilePath | None = None,
     progress: Progress = lambda done, total, words: None,
     path: Path = "auto",
@@ -78,8 +81,9 @@ def train(
     With ``checkpoint_folder`` it goes on from the newest checkpoint there, on the same trajectory. ``base``
     names the model's starting weights (a fingerprint). ``path`` is that of branch scoring. ``cpu`` keeps
     the training off an accelerator that is there. Under ``accelerate launch`` every process calls this, and
-    the first one writes. Raises InputError where objective and data do not fit, UnfinishedError where the
-    loss is not finite or a checkpoint cannot be written.
+    the first one writes. ``spent`` is what of the configuration's budget is gone already. Raises InputError where
+    objective and data do not fit or the budget does not pay for a step, UnfinishedError where the loss is not
+    finite or a checkpoint cannot be written.
     """
     _check(batches, objective)
     accelerator = Accelerator(cpu=cpu)
@@ -116,21 +120,31 @@ def train(
         forward=forward,
         max_grad_norm=config.max_grad_norm,
     )
-    size, total = model_size(model), batches.steps
+    size, budget, stopped = model_size(model), config.budget, None
+    total = batches.steps if budget is None else sys.maxsize
+    if budget is not None and budget.currency == "seconds" and accelerator.num_processes > 1:
+        raise InputError("a budget in seconds is read off one clock, but several processes train; use flops.")
     with torch.random.fork_rng(devices=[accelerator.device] if accelerator.device.type == "cuda" else []):
         while run.step < total and not (live and live.stopped):
             started = time.perf_counter()
             torch.manual_seed(_stream(config.seed, run.step, accelerator.process_index))
             examples = batches.batch(run.step)
+            flops = training_flops(size, [example.tree for example in examples])
+            flops += live.flops() if live is not None else 0.0
+            if budget is not None:
+                coming = {"flops": flops, "tokens": float(sum(e.tokens for e in examples))}
+                total = _affordable(budget, run, dict(spent or {}), coming.get(budget.currency))
+                if total == run.step:
+                    stopped = f"the budget of {budget.amount:g} {budget.currency} is spent"
+                    break
             rate = learning_rate_at(run.step, total, config)
             try:
                 line = optimiser_step(work, examples, rate)
             except NotFiniteError as fault:
                 raise fault.at(run.step, run.saved) from None
-            flops = training_flops(size, [example.tree for example in examples])
             line = {**line, "learning_rate": rate}
             if live is not None:
-                line, flops = {**line, **live.metrics()}, flops + live.flops()
+                line = {**line, **live.metrics()}
             run.account(line, examples, flops, time.perf_counter() - started)
             if live is not None:
                 live.follow(run.history)
@@ -140,8 +154,20 @@ def train(
                 run.save(checkpoint_folder, write=accelerator.is_main_process)
                 accelerator.wait_for_everyone()
     model.eval()
-    stopped = None if live is None else live.stopped
+    stopped = stopped or (None if live is None else live.stopped)
     return TrainingRun(identity=run.identity, history=run.history, costs=run.costs, stopped=stopped)
+
+
+def _affordable(budget: ComputeBudget, run: "_Run", spent: Mapping[str, float], coming: float | None) -> int:
+    """Steps in all that the budget is seen to pay for; InputError where it does not pay for the first."""
+    gone = spent.get(budget.currency, 0.0)
+    total = budget.steps(done=run.step, spent=gone, costs=run.costs, coming=coming)
+    if total == 0:
+        raise InputError(
+            f"a budget of {budget.amount:g} {budget.currency} does not pay for a step: {gone:g} went before it and "
+            f"the step takes {coming or 0:g}; give more."
+        )
+    return total
 
 
 def _check(batches: Batches, objective: Objective) -> None:

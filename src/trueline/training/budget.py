@@ -1,0 +1,48 @@
+"""A compute budget: training goes on until it is spent, so that methods can be compared at equal cost.
+
+One of three currencies: FLOPs by the formula of flops.py, tokens read by the trained network, or seconds. What was
+spent before the first step (a reference's pass, a reward model's training) counts. FLOPs and tokens are the same
+on every machine, so a resumed run stays on its trajectory; seconds are not, and do not promise it.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from trueline.core.errors import InputError
+
+Currency = Literal["flops", "tokens", "seconds"]
+CURRENCIES: tuple[Currency, ...] = ("flops", "tokens", "seconds")
+_FIRST_GUESS = 100  # steps, where nothing is known of their seconds yet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComputeBudget:
+    """At most ``amount`` of ``currency``. Raises InputError for an unknown currency or an amount of 0 or less."""
+
+    currency: Currency
+    amount: float
+
+    def __post_init__(self) -> None:
+        if self.currency not in CURRENCIES:
+            raise InputError(f"budget in {self.currency!r} is not known: give {', '.join(CURRENCIES)}.")
+        if not (math.isfinite(self.amount) and self.amount > 0):
+            raise InputError(f"a budget of {self.amount} {self.currency} is not allowed: give more than 0.")
+
+    def steps(self, *, done: int, spent: float, costs: Mapping[str, float], coming: float | None) -> int:
+        """How many steps the run will have in all, as far as is known now; ``done`` where the next is too much.
+
+        ``spent`` was spent before the run, ``costs`` in its ``done`` steps, ``coming`` is what the next one takes
+        (None where only time will tell).
+        """
+        before = costs[self.currency]
+        left = self.amount - spent - before
+        if coming is None:
+            mean = before / done if done else (left / _FIRST_GUESS if left > 0 else math.inf)
+            coming = mean
+        else:
+            mean = (before + coming) / (done + 1)
+        if coming > left:
+            return done
+        return done + max(1, math.floor(left / mean))
