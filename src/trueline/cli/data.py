@@ -1,10 +1,14 @@
 """trueline data."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
-app = typer.Typer(help="The pinned public data sets: list, fetch, verify.", no_args_is_help=True)
+app = typer.Typer(
+    help="The pinned public data sets: list, fetch, verify. Your own training data: audit.",
+    no_args_is_help=True,
+)
 Names = Annotated[list[str] | None, typer.Argument(help="Data sets; all when none is named.")]
 
 
@@ -59,3 +63,55 @@ def verify(names: Names = None) -> None:
             f"{len(problems)} files are missing or differ; fetch them with trueline data fetch."
         )
     typer.echo("All whole.")
+
+
+@app.command()
+def audit(
+    file: Annotated[Path, typer.Argument(help="Pairs, labels or demonstrations: .jsonl, .json, .csv, .gz.")],
+    kind: Annotated[
+        str, typer.Option("--kind", help="auto (by the fields), pairs, labels or demonstrations.")
+    ] = "auto",
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder for audit.md and audit.json; none is written without."),
+    ] = None,
+    clean: Annotated[
+        Path | None,
+        typer.Option("--clean", help="Write the cleaned rows here (.jsonl), the log beside them."),
+    ] = None,
+) -> None:
+    """Look for what is wrong with training data: duplicates, contradictions, bias, leaks, personal data ...
+
+    Exit code 0 whatever is found. Example: trueline data audit pairs.jsonl --clean pairs.clean.jsonl
+    """
+    from rich.console import Console
+
+    from trueline.core.errors import InputError
+    from trueline.data.audit.cleaning import clean as clean_rows
+    from trueline.data.audit.cleaning import write
+    from trueline.data.audit.reading import KINDS
+    from trueline.reports.audit import write_audit
+    from trueline.studies.auditing import audit_file
+
+    from .audit_table import audit_table
+    from .progress import Bars
+
+    if kind != "auto" and kind not in KINDS:
+        raise InputError(f"unknown kind {kind!r}: give auto, {', '.join(KINDS)}.")
+    if clean is not None and clean.suffix != ".jsonl":
+        raise InputError(f"--clean {clean} is written as JSON lines: give a name that ends in .jsonl.")
+    if clean is not None and clean.resolve() == file.resolve():
+        raise InputError(f"--clean {clean} would overwrite the file that is audited: give another name.")
+    given: Any = None if kind == "auto" else kind
+    found = audit_file(file, kind=given, progress=Bars())
+    cleaned = clean_rows(found.file, found.checks) if clean is not None else None
+    audit_table(found, Console())
+    if cleaned is not None and clean is not None:
+        log = write(cleaned, clean)
+        typer.echo(
+            f"{clean}: {len(cleaned.rows):,} of {len(found.file.raw):,} rows, {cleaned.removed:,} removed, "
+            f"{cleaned.changed:,} changed; {log} says which and why."
+        )
+    if out is not None:
+        text, _ = write_audit(found, out, cleaned)
+        typer.echo(f"{text}, with every row found in audit.json beside it.")
