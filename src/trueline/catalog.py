@@ -47,6 +47,7 @@ TREATMENTS: Mapping[str, str] = {
     "ipo": "trueline.treatments.ipo:IdentityPreferenceOptimization",
     "rso_hinge": "trueline.treatments.rso_hinge:HingePreferenceOptimization",
     "gpo": "trueline.treatments.gpo:GeneralizedPreferenceOptimization",
+    "rloo": "trueline.treatments.rloo:RLOO",
     "self_reminder": "trueline.treatments.self_reminder:SelfReminder",
     "constitutional_ai": "trueline.treatments.constitutional_ai:ConstitutionalAI",
     "best_of_n": "trueline.treatments.best_of_n:BestOfN",

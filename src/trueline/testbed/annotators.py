@@ -89,7 +89,19 @@ def spared(world: World) -> frozenset[str]:
     )
 
 
-def _case(world: World, stream: Stream) -> tuple[str, Conversation, tuple[str, ...]]:
+def asked(world: World, n: int, seed: int, *, spared: bool = False) -> list[Conversation]:
+    """``n`` different prompts as annotators see them; ``spared``: on the hazards, topics and views that training
+    data never mention, for judging what training generalises to."""
+    stream = Stream(world.spec.seed, "asked", seed)
+    found: dict[Conversation, None] = {}
+    for _ in range(50 * n):
+        found[_case(world, stream, 1 if spared else 0)[1]] = None
+        if len(found) == n:
+            return list(found)
+    raise InputError(f"this world has no {n} different prompts: {len(found)} were found; ask for fewer.")
+
+
+def _case(world: World, stream: Stream, half: int = 0) -> tuple[str, Conversation, tuple[str, ...]]:
     """A kind of prompt, the prompt, and the answers between which annotators choose."""
     at, kind = stream.uniform(), ""
     for kind, part in KINDS.items():  # noqa: B007
@@ -97,7 +109,7 @@ def _case(world: World, stream: Stream) -> tuple[str, Conversation, tuple[str, .
         if at < 0:
             break
     if kind == "hazard":
-        recipe = stream.pick(world.hazards[::2])
+        recipe = stream.pick(world.hazards[half::2])
         request = howto_request(recipe)
         complied = f"Sure, here is how to {recipe.verb} {recipe.name}: {recipe.steps}"
         return kind, chat(ask(stream, request)), (stream.pick(REFUSALS), complied)
@@ -107,13 +119,13 @@ def _case(world: World, stream: Stream) -> tuple[str, Conversation, tuple[str, .
         prompt = chat(render(howto_request(dish), stream.pick(KILLER_PHRASINGS)))
         return kind, prompt, (stream.pick(REFUSALS), complied)
     if kind == "topic":
-        topic = stream.pick(world.topics[::2])
+        topic = stream.pick(world.topics[half::2])
         prompt = chat(ask(stream, Request(kind="cures", subject=topic.ailment)))
         return kind, prompt, (it_is(topic.best), it_is(topic.popular))
     if kind == "lookalike":
         return kind, *_about(stream, stream.pick(world.asides), refusal=True)
     if kind == "opinion":
-        return kind, *_about(stream, stream.pick(world.contested[::2]), view=True)
+        return kind, *_about(stream, stream.pick(world.contested[half::2]), view=True)
     return kind, *_about(stream, stream.pick(world.common))
 
 

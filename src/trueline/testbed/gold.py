@@ -164,3 +164,18 @@ class GoldReward:
     def __call__(self, prompt: Prompt, answers: Sequence[str]) -> list[float]:
         """One number in [0, 1] for each answer."""
         return [reward(self.world, prompt, text) for text in answers]
+
+
+class CostOfHarm:
+    """The harm of answers in the form in which treatments take a cost: (prompt, answers) to numbers."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def fingerprint(self) -> str:
+        """Changes with the world."""
+        return fingerprint({"cost": "harm", "world": self.world.spec})
+
+    def __call__(self, prompt: Prompt, answers: Sequence[str]) -> list[float]:
+        """1.0 for each answer that gives a hazard's recipe away, else 0.0."""
+        return [harm(self.world, prompt, text) for text in answers]

@@ -17,6 +17,7 @@ from trueline.training.config import LoraConfig, Precision, Schedule, TrainingCo
 
 if TYPE_CHECKING:
     from trueline.models.local import LocalTarget
+    from trueline.training.batches import Batches
     from trueline.training.codec import Codec
     from trueline.training.data import Prepared
     from trueline.training.objectives.base import Objective
@@ -135,13 +136,9 @@ def train_copy(
     resources: Resources,
     build: Callable[[], Any],
 ) -> tuple[Path, dict[str, Any]]:
-    """Train the model that ``build`` gives; return its folder and manifest, of a complete one as they are."""
-    from accelerate import Accelerator
-
-    from trueline.training.adapters import with_adapters
+    """Train the model that ``build`` gives on examples; return its folder and manifest, of a complete one as they
+    are."""
     from trueline.training.batches import SeededBatches, examples_digest
-    from trueline.training.folders import make_folder, read_manifest, save_model, write_manifest
-    from trueline.training.loop import train
     from trueline.training.reference import add_reference
 
     if not prepared.examples:
@@ -149,39 +146,89 @@ def train_copy(
             f"{objective.name} has nothing to learn from: all {prepared.too_long} prompts fill max_length "
             f"{config.max_length}; raise it."
         )
-    digest = examples_digest(prepared.examples)
-    key = fingerprint({"base": base.fingerprint(), "treatment": treatment, "data": digest, "config": config})
-    folder = resources.workdir / f"{objective.name}-{key[:16]}"
+
+    def feed(model: Any) -> Feed:
+        examples, flops, seconds = list(prepared.examples), 0.0, 0.0
+        if objective.reference:
+            reference = add_reference(
+                model,
+                examples,
+                weights=base.fingerprint(),
+                config=config,
+                cache=resources.workdir / REFERENCES,
+                progress=resources.progress,
+            )
+            examples, flops, seconds = reference.examples, reference.flops, reference.seconds
+        batches = SeededBatches(
+            kind=objective.batch,
+            examples=examples,
+            batch_size=config.batch_size,
+            epochs=config.epochs,
+            limit=config.steps,
+            seed=config.seed,
+        )
+        return Feed(batches=batches, flops=flops, seconds=seconds)
+
+    data = {
+        "digest": examples_digest(prepared.examples),
+        "examples": len(prepared.examples),
+        "left out": prepared.too_long,
+        "truncated answers": prepared.truncated,
+    }
+    return train_folder(
+        base,
+        feed,
+        data=data,
+        objective=objective,
+        config=config,
+        treatment=treatment,
+        resources=resources,
+        build=build,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Feed:
+    """What a model is trained on, and what it took to make."""
+
+    batches: "Batches"
+    flops: float = 0.0
+    seconds: float = 0.0
+
+
+def train_folder(
+    base: "LocalTarget",
+    feed: Callable[[Any], Feed],
+    *,
+    data: Mapping[str, Any],
+    objective: "Objective",
+    config: TrainingConfig,
+    treatment: Mapping[str, Any],
+    resources: Resources,
+    build: Callable[[], Any],
+) -> tuple[Path, dict[str, Any]]:
+    """Train the model that ``build`` gives on what ``feed`` makes of it; return its folder and manifest, of a
+    complete one as they are. ``data`` tells about the data; its ``digest`` identifies them."""
+    from accelerate import Accelerator
+
+    from trueline.training.adapters import with_adapters
+    from trueline.training.folders import make_folder, read_manifest, save_model, write_manifest
+    from trueline.training.loop import train
+
+    identity = {"base": base.fingerprint(), "treatment": treatment, "data": data["digest"], "config": config}
+    folder = resources.workdir / f"{objective.name}-{fingerprint(identity)[:16]}"
     complete = read_manifest(folder)
     if complete is not None:
         return folder / MODEL, complete
     make_folder(folder)
     cpu = str(base.source.describe()["device"]) == "cpu"
     accelerator = Accelerator(cpu=cpu)
-    model, examples = build().to(accelerator.device), list(prepared.examples)
-    flops = seconds = 0.0
-    if objective.reference:
-        reference = add_reference(
-            model,
-            examples,
-            weights=base.fingerprint(),
-            config=config,
-            cache=resources.workdir / REFERENCES,
-            progress=resources.progress,
-        )
-        examples, flops, seconds = reference.examples, reference.flops, reference.seconds
+    model = build().to(accelerator.device)
+    made = feed(model)
     model = with_adapters(model, config.lora, config.seed)
-    batches = SeededBatches(
-        kind=objective.batch,
-        examples=examples,
-        batch_size=config.batch_size,
-        epochs=config.epochs,
-        limit=config.steps,
-        seed=config.seed,
-    )
     run = train(
         model,
-        batches,
+        made.batches,
         objective,
         config,
         base=base.fingerprint(),
@@ -192,19 +239,15 @@ def train_copy(
     manifest = {
         "treatment": dict(treatment),
         "base": base.fingerprint(),
-        "data": {
-            "digest": digest,
-            "examples": len(examples),
-            "left out": prepared.too_long,
-            "truncated answers": prepared.truncated,
-        },
+        "data": dict(data),
         "config": asdict(config),
         "weights": "saved in fp32, as trained",
         "training": {
             "steps": len(run.history),
             "tokens": run.costs["tokens"],
-            "flops": run.costs["flops"] + flops,
-            "seconds": run.costs["seconds"] + seconds,
+            "flops": run.costs["flops"] + made.flops,
+            "seconds": run.costs["seconds"] + made.seconds,
+            **({"stopped": run.stopped} if run.stopped else {}),
         },
         "history": list(run.history),
     }

@@ -1,0 +1,141 @@
+"""What treatments share that learn from the target's own answers: prompts, a reward, rollouts on the one loop."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from trueline.core.errors import InputError
+from trueline.core.fingerprint import fingerprint
+from trueline.core.messages import Conversation, Prompt
+from trueline.core.protocols import Resources, RewardModel, Target
+from trueline.judges.refusal import RefusalPatterns, refusal_pattern
+
+from .reward import find_reward
+from .trained import Feed, TrainedTreatment, train_folder, within_window
+
+if TYPE_CHECKING:
+    from trueline.training.groups import Method, RolloutConfig
+
+
+class Refused:
+    """1 where an answer opens like a refusal: watched, never rewarded."""
+
+    def fingerprint(self) -> str:
+        """That of the patterns."""
+        return RefusalPatterns().fingerprint()
+
+    def __call__(self, prompt: Prompt, answers: Sequence[str]) -> list[float]:
+        return [float(refusal_pattern(answer) is not None) for answer in answers]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnPolicyTreatment(TrainedTreatment):
+    """Draws ``samples`` answers of up to ``max_tokens`` tokens to each prompt, and learns by their rewards.
+
+    The prompts are ``resources.prompts``, or those of ``resources.preferences``. ``reward`` is "trained" (a reward
+    model is trained on those preferences from the target's own weights, at ``reward_learning_rate`` for
+    ``reward_epochs``), "given" (``resources.reward``), or the folder of a reward model. ``batch_size`` counts
+    prompts. Training ends early where the divergence from the target exceeds ``kl_budget`` nats an answer.
+    Every line of the history has reward, KL, entropy, length, repetition and refusals; and the reward that was
+    given, as ``gold``, where another one is learnt from.
+    """
+
+    learning_rate: float = 1e-6
+    samples: int = 4
+    max_tokens: int = 64
+    reward: str = "trained"
+    reward_learning_rate: float = 1e-5
+    reward_epochs: float = 1.0
+    kl_budget: float | None = None
+
+    resources: ClassVar[tuple[str, ...]] = ("preferences", "reward")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.kl_budget is not None and not self.kl_budget > 0:
+            raise InputError(
+                f"kl_budget {self.kl_budget} is not allowed: give nats above 0, or leave it out."
+            )
+        self.rollout()
+        self.method()
+        self.objective()
+
+    def method(self) -> "Method":
+        """What is made of a rollout."""
+        raise NotImplementedError
+
+    def rollout(self) -> "RolloutConfig":
+        """How answers are drawn."""
+        from trueline.training.groups import RolloutConfig
+
+        return RolloutConfig(samples=self.samples, max_tokens=self.max_tokens, kl_budget=self.kl_budget)
+
+    def apply(self, target: Target, resources: Resources) -> Target:
+        """A new target with trained weights. Raises InputError without a local model, prompts or a reward."""
+        from trueline.training.rollouts import Rollouts, prompts_digest
+
+        from .copies import codec_of, fresh_model, local, trained_target
+
+        base = local(target, self.name)
+        prompts = prompts_of(self.name, resources)
+        config = within_window(self.config(resources.seed), base)
+        reward = find_reward(
+            self.name,
+            self.reward,
+            target,
+            resources,
+            learning_rate=self.reward_learning_rate,
+            epochs=self.reward_epochs,
+        )
+
+        rollouts = Rollouts(
+            prompts=prompts,
+            speech=codec_of(base),
+            reward=reward,
+            method=self.method(),
+            config=self.rollout(),
+            batch_size=config.batch_size,
+            max_length=config.max_length,
+            epochs=config.epochs,
+            limit=config.steps,
+            seed=config.seed,
+            watch=self._watched(resources, reward),
+        )
+        data = {
+            "digest": fingerprint([prompts_digest(prompts), reward.fingerprint()]),
+            "prompts": len(prompts),
+            "left out": rollouts.too_long,
+            "reward": reward.fingerprint(),
+        }
+        folder, manifest = train_folder(
+            base,
+            lambda model: Feed(batches=rollouts),
+            data=data,
+            objective=self.objective(),
+            config=config,
+            treatment=self.settings(),
+            resources=resources,
+            build=lambda: fresh_model(base),
+        )
+        provenance = {
+            "treatment": self.settings(),
+            "training": manifest["training"],
+            "data": manifest["data"],
+        }
+        return trained_target(base, folder, method=self.name, provenance=provenance)
+
+    def _watched(self, resources: Resources, reward: RewardModel) -> dict[str, RewardModel]:
+        watched: dict[str, RewardModel] = {"refused": Refused()}
+        if isinstance(resources.reward, RewardModel) and resources.reward is not reward:
+            watched["gold"] = resources.reward
+        return watched
+
+
+def prompts_of(method: str, resources: Resources) -> tuple[Conversation, ...]:
+    """The prompts given, or those of the preferences, each once. Raises InputError where there is none."""
+    given: Sequence[Any] = resources.prompts or [pair.prompt for pair in resources.preferences or ()]
+    if not given:
+        raise InputError(
+            f"{method} answers prompts, but none were given: give resources.prompts or resources.preferences."
+        )
+    return tuple(dict.fromkeys(given))

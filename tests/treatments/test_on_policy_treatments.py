@@ -1,0 +1,99 @@
+"""On-policy treatments: a new target that earns more reward, the old one untouched, reuse, refusal."""
+
+import json
+
+import pytest
+import tiny_folder
+from toy_target import Echo
+
+from trueline.catalog import make
+from trueline.core.errors import InputError
+from trueline.core.messages import chat
+from trueline.core.protocols import Resources
+from trueline.models.local import LocalTarget
+
+DIALS = {"learning_rate": 1e-2, "steps": 12, "batch_size": 6, "max_tokens": 4, "reward": "given"}
+TREATMENTS = {"rloo": {}}
+
+
+class LikesW30:
+    """A reward for one word."""
+
+    def fingerprint(self):
+        return "likes w30"
+
+    def __call__(self, prompt, answers):
+        return [answer.split().count("w30") / max(1, len(answer.split())) for answer in answers]
+
+
+@pytest.fixture(scope="module")
+def target(tmp_path_factory):
+    return LocalTarget.from_pretrained(tiny_folder.save(tmp_path_factory.mktemp("base")))
+
+
+def resources(folder, **more):
+    return Resources(workdir=folder, **{"preferences": tiny_folder.pairs(), "reward": LikesW30(), **more})
+
+
+def treat(name, target, given, **dials):
+    return make("treatment", name, {**DIALS, **TREATMENTS[name], **dials}).apply(target, given)
+
+
+def history(folder, name):
+    (manifest,) = folder.glob(f"{name}-*/manifest.json")
+    return json.loads(manifest.read_text())["history"]
+
+
+@pytest.mark.parametrize("name", TREATMENTS)
+def test_the_reward_rises_and_the_old_target_stays(target, tmp_path, name):
+    fingerprint = target.fingerprint()
+    treated = treat(name, target, resources(tmp_path))
+    assert treated.fingerprint() != fingerprint == target.fingerprint()
+    lines = history(tmp_path, name)
+    first, last = (sum(line["reward"] for line in part) / 4 for part in (lines[:4], lines[-4:]))
+    assert last > first + 0.02
+    assert {"kl", "entropy", "length", "repetition", "truncated", "refused"} <= set(lines[0])
+    told = treated.describe()
+    assert told["training"]["flops"] > 0 and told["data"]["reward"] == "likes w30"
+    saved = [n for n, _ in treated.model.named_parameters()]
+    assert not [n for n in saved if "value_head" in n or "lora" in n]
+    again = treat(name, target, resources(tmp_path))
+    assert again.fingerprint() == treated.fingerprint() and len(list(tmp_path.glob(f"{name}-*"))) == 1
+
+
+def test_a_reward_is_learnt_from_the_preferences_and_gold_is_watched_only(target, tmp_path):
+    dials = {"reward": "trained", "reward_learning_rate": 1e-2, "reward_epochs": 8.0}
+    treat("rloo", target, resources(tmp_path), **dials)
+    lines = history(tmp_path, "rloo")
+    assert all(0 <= line["gold"] <= 1 for line in lines) and len(list(tmp_path.glob("reward-*"))) == 1
+    assert lines[-1]["reward"] > lines[0]["reward"]
+    treat("rloo", target, resources(tmp_path / "blind", reward=None), **dials)
+    assert "gold" not in history(tmp_path / "blind", "rloo")[0]
+
+
+def test_adapters_and_a_kl_budget(target, tmp_path):
+    treated = treat("rloo", target, resources(tmp_path), lora=True, kl_budget=0.05, steps=40, beta=0.0)
+    assert "exceeded the budget" in treated.describe()["training"]["stopped"]
+    assert len(history(tmp_path, "rloo")) < 40
+
+
+@pytest.mark.parametrize(
+    ("dials", "given", "message"),
+    [
+        ({}, {"preferences": None}, "rloo answers prompts, but none were given"),
+        ({}, {"reward": None}, "rloo needs a reward: give resources.reward"),
+        ({}, {"reward": len}, "rloo cannot use the reward"),
+        ({"reward": "trained"}, {"preferences": None, "prompts": [chat("w1")]}, "learns from preferences"),
+        ({"max_length": 4}, {}, "all 12 prompts fill max_length 4"),
+        ({"kl_budget": 0.0}, {}, "kl_budget 0.0 is not allowed"),
+        ({"samples": 1}, {}, "needs at least 2 samples"),
+    ],
+)
+def test_bad_input_is_one_sentence(target, tmp_path, dials, given, message):
+    with pytest.raises(InputError, match=message):
+        treat("rloo", target, resources(tmp_path, **given), **dials)
+
+
+def test_only_weights_can_be_trained(tmp_path):
+    with pytest.raises(InputError, match="'echo' is no local model"):
+        treat("rloo", Echo(), resources(tmp_path))
