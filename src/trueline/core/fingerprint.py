@@ -20,6 +20,8 @@ def _plain(value: Any) -> Any:
         return sorted(value)
     if isinstance(value, Path):
         return str(value)
+    if callable(getattr(value, "fingerprint", None)):
+        return value.fingerprint()
     raise TypeError(f"cannot fingerprint a {type(value).__name__}: {value!r}")
 
 
@@ -31,7 +33,7 @@ def canonical(value: Any) -> str:
 
 
 def fingerprint(value: Any) -> str:
-    """A digest of a JSON-like value (dataclasses, mappings, sets and paths included)."""
+    """A digest of a JSON-like value (dataclasses, mappings, sets, paths and things with a fingerprint included)."""
     return hashlib.sha256(canonical(value).encode()).hexdigest()[:DIGEST_LENGTH]
 
 

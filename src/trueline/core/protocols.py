@@ -117,7 +117,8 @@ class Resources:
     """What a treatment may use besides the target. ``progress(done, total, words)`` reports long work.
 
     ``requests`` are harmful and harmless requests, ``forget`` texts to be forgotten and texts to be retained; both
-    labelled (``trueline.data.labelled``).
+    labelled (``trueline.data.labelled``). ``safety`` are safe answers to harmful requests, to be kept through a
+    fine-tune on ``demonstrations``.
     """
 
     workdir: Path
@@ -125,6 +126,7 @@ class Resources:
     demonstrations: Any = None
     requests: Any = None
     forget: Any = None
+    safety: Any = None
     reward: Any = None
     prompts: Any = None
     cost: Any = None

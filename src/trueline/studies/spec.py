@@ -54,7 +54,10 @@ class Tariff(BaseModel):
 
 
 class TargetSpec(BaseModel):
-    """A model to study: ``testbed``, ``testbed:SIZE``, a folder or hub name, or ``openai:NAME@BASE_URL``."""
+    """A model to study: ``testbed``, ``testbed:SIZE``, a folder or hub name, or ``openai:NAME@BASE_URL``.
+
+    ``testbed:FOLDER`` is a fine-tune of a testbed model, asked and judged by the same world.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     model: str
@@ -111,6 +114,7 @@ class StudySpec(BaseModel):
     demonstrations: str | None = None
     requests: str | None = None
     forget: str | None = None
+    safety: str | None = None
     drop_bad: bool = False
     examples: int = Field(default=400, ge=1)
     primary: tuple[Primary, ...] = Field(default=(), max_length=MAX_PRIMARY)

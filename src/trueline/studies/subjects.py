@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trueline.catalog import find, make
@@ -131,7 +132,8 @@ def _testbed(spec: TargetSpec) -> Subject:
     from trueline.models.local import LocalTarget
     from trueline.testbed import embedded
 
-    size = spec.model.partition(":")[2] or embedded.DEFAULT_SIZE
-    folder = embedded.folder(size)
+    given = spec.model.partition(":")[2] or embedded.DEFAULT_SIZE
+    # a fine-tune of a shipped model, judged by the same world
+    folder = Path(given) if Path(given).is_dir() else embedded.folder(given)
     options = {**_local_options(spec), "dtype": "float32" if spec.dtype == "auto" else spec.dtype}
     return Subject(target=LocalTarget.from_pretrained(str(folder), **options), world=embedded.world())

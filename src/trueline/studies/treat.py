@@ -43,6 +43,7 @@ def apply_treatment(
             demonstrations=_demonstrations(spec, subject, arm.seed) if "demonstrations" in wanted else None,
             requests=_requests(spec, subject, arm.seed) if "requests" in wanted else None,
             forget=_forget(spec, subject, arm.seed) if "forget" in wanted else None,
+            safety=_safety(spec, subject, arm.seed) if "safety" in wanted else None,
             reward=subject.reward if "reward" in wanted else None,
             targets=helper_targets(treatment, subject),
             seed=arm.seed,
@@ -123,11 +124,23 @@ def _forget(spec: StudySpec, subject: Subject, seed: int) -> Any:
     return None
 
 
+def _safety(spec: StudySpec, subject: Subject, seed: int) -> Any:
+    if spec.safety is not None:
+        return read_demonstrations(data_file(spec.safety), drop_bad=spec.drop_bad)
+    if subject.world is not None:
+        from trueline.testbed.finetunes import safety_data
+
+        rows = safety_data(subject.world, spec.examples, seed)
+        return tuple(Demonstration(**{**row, "prompt": from_json(row["prompt"])}) for row in rows)
+    return None
+
+
 FINDERS: Mapping[str, Callable[[StudySpec, Subject, int], Any]] = {
     "preferences": _preferences,
     "demonstrations": _demonstrations,
     "requests": _requests,
     "forget": _forget,
+    "safety": _safety,
 }
 
 

@@ -96,7 +96,7 @@ class TrainedTreatment:
         from .copies import codec_of, fresh_model, local, trained_target
 
         base = local(target, self.name)
-        (wanted,) = self.resources
+        wanted, *_ = self.resources  # the first is what is learnt
         data = getattr(resources, wanted)
         if not data:
             raise InputError(
