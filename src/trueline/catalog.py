@@ -47,6 +47,7 @@ TREATMENTS: Mapping[str, str] = {
     "ipo": "trueline.treatments.ipo:IdentityPreferenceOptimization",
     "rso_hinge": "trueline.treatments.rso_hinge:HingePreferenceOptimization",
     "gpo": "trueline.treatments.gpo:GeneralizedPreferenceOptimization",
+    "kto": "trueline.treatments.kto:KahnemanTverskyOptimization",
     "rloo": "trueline.treatments.rloo:RLOO",
     "self_reminder": "trueline.treatments.self_reminder:SelfReminder",
     "safety_mixing": "trueline.treatments.safety_mixing:SafetyMixing",

@@ -12,6 +12,7 @@ import torch
 from torch.nn.functional import logsigmoid
 from training_models import examples, llama, naive_logps, value_llama
 
+from trueline.models.trees import Tree
 from trueline.training.batches import Example, SeededBatches
 from trueline.training.config import TrainingConfig
 from trueline.training.loop import train
@@ -20,6 +21,7 @@ from trueline.training.objectives.dpo import DPOObjective
 from trueline.training.objectives.gpo import GPOObjective
 from trueline.training.objectives.gradient_ascent import GradDiffObjective, GradientAscentObjective
 from trueline.training.objectives.ipo import IPOObjective
+from trueline.training.objectives.kto import KTOObjective
 from trueline.training.objectives.npo import NPOObjective
 from trueline.training.objectives.reward import RewardObjective
 from trueline.training.objectives.robust_dpo import RobustDPOObjective
@@ -35,11 +37,13 @@ ONE_STEP = TrainingConfig(learning_rate=1e-2, warmup=0.0, batch_size=STEP, steps
 
 @dataclass(frozen=True)
 class Row:
-    """One example: ``new[k]`` and ``old[k]`` are [T] of answer k under the policy and the reference."""
+    """One example: ``new[k]`` and ``old[k]`` are [T] of answer k under the policy and the reference; ``other`` is
+    its mismatched one."""
 
     new: list[torch.Tensor]
     old: list[torch.Tensor]
     example: Example
+    other: "Row | None" = None
 
     def ratio(self, k, mean=False):
         """Δ of answer k."""
@@ -64,6 +68,7 @@ class Case:
     naive: Callable[[list[Row]], torch.Tensor]
     branches: int = 2
     dress: Callable[[Example], Example] = lambda example: example
+    arrange: Callable[[list[Example]], list[Example]] = lambda made: made
 
     def model(self, dtype=torch.float32, seed=0):
         return value_llama(dtype, seed) if self.on_values else llama(dtype, seed)
@@ -74,7 +79,7 @@ class Case:
 
     def data(self, dtype=torch.float32, n=STEP):
         """Examples; where a reference is needed, of the model with seed 0."""
-        made = [self.dress(example) for example in examples(n, self.branches)]
+        made = self.arrange([self.dress(example) for example in examples(n, self.branches)])
         if not self.objective.reference:
             return made
         return add_reference(llama(dtype), made, weights="tiny", config=ONE_STEP).examples
@@ -91,14 +96,16 @@ class Case:
         """The loss of one step over all of ``data``, as a scalar with gradients."""
         read = naive_values if self.on_values else naive_logps
         reference = llama(torch.float64) if self.objective.reference else None
-        rows = []
-        for example in data:
+
+        def row(example):
             old = []
             if reference is not None:
                 with torch.no_grad():
                     old = naive_logps(reference, example.tree)
-            rows.append(Row(new=read(model, example.tree), old=old, example=example))
-        return self.naive(rows)
+            other = None if example.mismatched is None else row(example.mismatched)
+            return Row(new=read(model, example.tree), old=old, example=example, other=other)
+
+        return self.naive([row(example) for example in data])
 
 
 def naive_values(model, tree):
@@ -112,6 +119,20 @@ def naive_values(model, tree):
 
 def with_margin(example):
     return replace(example, facts={"margin": (0.1 * example.index,)})
+
+
+def with_labels(made):
+    """Every third answer is unwanted; the mismatched answer is that of the example before."""
+    return [
+        replace(
+            example,
+            facts={"wanted": (float(example.index % 3 > 0),)},
+            mismatched=Example(
+                tree=Tree(trunk=example.tree.trunk, branches=made[place - 1].tree.branches), index=0
+            ),
+        )
+        for place, example in enumerate(made)
+    ]
 
 
 def naive_reward(row):
@@ -148,6 +169,17 @@ def naive_simnpo(row):
 def naive_robust(row):
     clean, flipped = -logsigmoid(0.3 * row.margin()), -logsigmoid(-0.3 * row.margin())
     return (0.8 * clean - 0.2 * flipped) / 0.6
+
+
+def naive_kto(rows):
+    baseline = torch.stack([row.other.ratio(0) for row in rows]).mean().clamp(min=0).detach()
+    losses = []
+    for row in rows:
+        if row.example.facts["wanted"] == (1.0,):
+            losses.append(1.2 * (1 - torch.sigmoid(0.3 * (row.ratio(0) - baseline))))
+        else:
+            losses.append(0.9 * (1 - torch.sigmoid(0.3 * (baseline - row.ratio(0)))))
+    return torch.stack(losses).mean()
 
 
 CASES = {
@@ -188,5 +220,11 @@ CASES = {
     "gpo, truncated quadratic": Case(
         GPOObjective(beta=0.5, function="truncated_quadratic", reduction="mean"),
         average(lambda row: torch.relu(1 - 0.5 * row.margin(mean=True)) ** 2),
+    ),
+    "kto": Case(
+        KTOObjective(beta=0.3, desirable_weight=1.2, undesirable_weight=0.9),
+        naive_kto,
+        branches=1,
+        arrange=with_labels,
     ),
 }

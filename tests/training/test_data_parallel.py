@@ -15,7 +15,8 @@ from trueline.training.checkpoints import latest
 
 
 @pytest.mark.slow
-def test_two_processes_give_the_trajectory_of_one(tmp_path):
+@pytest.mark.parametrize("name", ["dpo", "kto"])
+def test_two_processes_give_the_trajectory_of_one(tmp_path, name):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -24,7 +25,7 @@ def test_two_processes_give_the_trajectory_of_one(tmp_path):
     script = str(Path(__file__).with_name("parallel_run.py"))
     processes = [
         subprocess.Popen(
-            [sys.executable, script, str(tmp_path)],
+            [sys.executable, script, str(tmp_path), name],
             env={**common, "RANK": str(rank), "LOCAL_RANK": str(rank), "LOCAL_WORLD_SIZE": "2"},
             stderr=subprocess.PIPE,
             text=True,
@@ -34,7 +35,7 @@ def test_two_processes_give_the_trajectory_of_one(tmp_path):
     for process in processes:
         _, errors = process.communicate(timeout=180)
         assert process.returncode == 0, errors
-    alone, done = run()
+    alone, done = run(name)
     assert len(done.history) == 6
     together = load_file(latest(tmp_path) / "weights.safetensors")
     for name, parameter in alone.named_parameters():

@@ -8,10 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trueline.core.errors import InputError
+from trueline.models.trees import Tree
+from trueline.training.batches import Example, Scored
 from trueline.training.objectives.cdpo import CDPOObjective, cdpo_loss
 from trueline.training.objectives.dpo import DPOObjective, dpo_loss
 from trueline.training.objectives.gpo import CONVEX, GPOObjective, gpo_loss
 from trueline.training.objectives.ipo import IPOObjective, ipo_loss
+from trueline.training.objectives.kto import KTOObjective, kto_loss
 from trueline.training.objectives.reward import bradley_terry_loss
 from trueline.training.objectives.robust_dpo import RobustDPOObjective, robust_dpo_loss
 from trueline.training.objectives.rso_hinge import RSOHingeObjective, rso_hinge_loss
@@ -111,6 +114,47 @@ def test_bradley_terry_by_hand():
     assert float(loss) == pytest.approx(0.386871, abs=1e-6)
 
 
+def test_kto_by_hand():
+    # z = 1, β = 0.5. Wanted, Δ = 3: 1.2 · (1 − σ(0.5 · 2)) = 1.2 · 0.268941 = 0.322730
+    # unwanted, Δ = 3: 0.9 · (1 − σ(0.5 · −2)) = 0.9 · 0.731059 = 0.657953
+    losses = kto_loss(
+        torch.tensor([3.0, 3.0]),
+        torch.tensor([1.0, 0.0]),
+        baseline=1.0,
+        beta=0.5,
+        desirable_weight=1.2,
+        undesirable_weight=0.9,
+    )
+    assert losses.tolist() == pytest.approx([0.322730, 0.657953], abs=1e-6)
+
+
+def test_ktos_baseline_is_over_the_whole_step_and_never_negative():
+    def example(policy, reference):
+        other = Example(
+            tree=Tree(trunk=(1,), branches=((policy,),)), index=0, reference=(torch.tensor([reference]),)
+        )
+        tree = Tree(trunk=(1,), branches=((2,),))
+        return Example(
+            tree=tree, index=0, facts={"wanted": (1.0,)}, reference=(torch.tensor([-2.0]),), mismatched=other
+        )
+
+    def score(trees):  # a policy whose log-probability of token t is −t
+        return [[-torch.tensor(tree.branches[0], dtype=torch.float32)] for tree in trees]
+
+    def loss(*steps):
+        totals = {}
+        for examples in steps:  # as the loop adds the processes' totals up
+            for name, value in KTOObjective().totals(examples, score).items():
+                totals[name] = totals.get(name, 0) + value
+        scored = Scored(examples=steps[0], outputs={"logps": [[torch.tensor([-1.0])] for _ in steps[0]]})
+        return KTOObjective().loss(scored, totals)
+
+    # Δ(x, y') = −1 − (−4) = 3 and −2 − (−1) = −1: their mean is 1; the second alone is below 0, and counts as 0
+    assert float(loss([example(1, -4.0)], [example(2, -1.0)]).metrics["baseline"]) == 0.5
+    assert float(loss([example(1, -4.0), example(2, -1.0)]).metrics["baseline"]) == 1.0
+    assert float(loss([example(2, -1.0)]).metrics["baseline"]) == 0.0
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -120,6 +164,7 @@ def test_bradley_terry_by_hand():
         (lambda: CDPOObjective(label_smoothing=0.5), "label_smoothing 0.5 is not allowed: cdpo"),
         (lambda: RobustDPOObjective(flip_share=0.7), r"wrong labels in \[0, 0.5\)"),
         (lambda: RSOHingeObjective(beta=math.inf), "beta inf is not allowed"),
+        (lambda: KTOObjective(desirable_weight=0.0), "desirable_weight 0.0 is not allowed: kto"),
         (lambda: GPOObjective(function="savage"), "function 'savage' is not known to gpo: give logistic or"),
     ],
 )

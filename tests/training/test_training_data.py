@@ -7,11 +7,19 @@ from transformers import PreTrainedTokenizerFast
 
 from trueline.core.errors import InputError
 from trueline.core.messages import assistant, chat
+from trueline.data.labelled import as_labelled
 from trueline.data.preferences import Demonstration, PreferencePair
+from trueline.data.rankings import RankedAnswers
 from trueline.models.encoding import Encoding
 from trueline.models.templates import ChatTemplate
 from trueline.training.codec import ChatCodec
-from trueline.training.data import demonstration_examples, preference_examples, text_examples
+from trueline.training.data import (
+    demonstration_examples,
+    labelled_examples,
+    preference_examples,
+    ranked_examples,
+    text_examples,
+)
 
 
 def made_codec(words, **special):
@@ -81,3 +89,44 @@ def test_text_is_joined_and_cut_into_blocks():
     assert [(e.tree.trunk, e.tree.branches) for e in blocks] == [((2,), ((5, 6, 7),)), ((2,), ((1, 8, 1),))]
     with pytest.raises(InputError, match="block of 1"):
         text_examples([[5]], begin=2, end=1, block=1)
+
+
+def test_labels_carry_an_answer_to_another_prompt():
+    pairs = [
+        PreferencePair(prompt=chat("w1"), chosen="w3", rejected="w4"),
+        PreferencePair(prompt=chat("w2"), chosen="w5", rejected="w6"),
+    ]
+    examples = labelled_examples(codec(), as_labelled(pairs), 100).examples
+    seen = [
+        (words_of(e.tree.branches[0]), e.facts["wanted"], words_of(e.mismatched.tree.branches[0]))
+        for e in examples
+    ]
+    # the nearest earlier answer is to the same prompt for every second one, and is passed over
+    assert seen == [
+        ("w3 <eos>", (1.0,), "w6 <eos>"),
+        ("w4 <eos>", (0.0,), "w6 <eos>"),
+        ("w5 <eos>", (1.0,), "w4 <eos>"),
+        ("w6 <eos>", (0.0,), "w4 <eos>"),
+    ]
+    assert all(e.mismatched.tree.trunk == e.tree.trunk for e in examples)
+    with pytest.raises(InputError, match="all labelled answers are to one prompt"):
+        labelled_examples(codec(), as_labelled(pairs[:1]), 100)
+
+
+def test_a_list_goes_from_the_best_to_the_worst():
+    rows = [
+        RankedAnswers(prompt=chat("w1"), answers=("w3", "w4", "w5"), ranks=(2, 1, 2)),
+        RankedAnswers(prompt=chat("w1"), answers=("w3", "w4"), ranks=(2, 1), scores=(0.5, 2.0)),
+    ]
+    first, second = ranked_examples(codec(), rows, 100).examples
+    assert [words_of(b) for b in first.tree.branches] == ["w4 <eos>", "w3 <eos>", "w5 <eos>"]
+    assert first.facts == {"ranks": (1.0, 2.0, 2.0)}
+    assert second.facts == {"ranks": (1.0, 2.0), "scores": (2.0, 0.5)}
+
+
+def test_rows_of_another_kind_are_refused():
+    pair = PreferencePair(prompt=chat("w1"), chosen="w3", rejected="w4")
+    with pytest.raises(InputError, match="row 0 of the training data is a PreferencePair, but this method"):
+        labelled_examples(codec(), [pair], 100)
+    with pytest.raises(InputError, match="learns from RankedAnswers rows"):
+        ranked_examples(codec(), [pair], 100)

@@ -1,6 +1,7 @@
 """Trajectories equal trl's, on the same data, order and learning rates (the extra ``peers``)."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,13 +10,16 @@ from chat_codec import codec, messages_of, tokenizer
 from training_models import llama
 
 from trueline.core.messages import chat
+from trueline.data.labelled import LabelledText
 from trueline.data.preferences import PreferencePair
-from trueline.training.batches import SeededBatches
+from trueline.models.trees import Tree
+from trueline.training.batches import Example, SeededBatches
 from trueline.training.config import TrainingConfig
-from trueline.training.data import preference_examples
+from trueline.training.data import labelled_examples, preference_examples
 from trueline.training.loop import train
 from trueline.training.objectives.dpo import DPOObjective
 from trueline.training.objectives.ipo import IPOObjective
+from trueline.training.objectives.kto import KTOObjective
 from trueline.training.objectives.robust_dpo import RobustDPOObjective
 from trueline.training.objectives.rso_hinge import RSOHingeObjective
 from trueline.training.reference import add_reference
@@ -50,24 +54,29 @@ def recorder(base):
     return Callback()
 
 
-def theirs(folder, pairs, work, accumulate=1, **dials):
+def as_pairs(rows):
+    """Preference pairs as trl wants them."""
+    return [
+        {
+            "prompt": messages_of(row.prompt),
+            "chosen": [{"role": "assistant", "content": row.chosen}],
+            "rejected": [{"role": "assistant", "content": row.rejected}],
+        }
+        for row in rows
+    ]
+
+
+def theirs(kind, folder, rows, work, accumulate=1, **dials):
+    """trl's logs, model and tokenised data; ``kind`` is the name of its trainer."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        import trl
         from datasets import Dataset
         from transformers import LlamaForCausalLM, TrainerCallback
-        from trl import DPOConfig, DPOTrainer
 
-        rows = [
-            {
-                "prompt": messages_of(pair.prompt),
-                "chosen": [{"role": "assistant", "content": pair.chosen}],
-                "rejected": [{"role": "assistant", "content": pair.rejected}],
-            }
-            for pair in pairs
-        ]
         keeper = recorder(TrainerCallback)
         model = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32)
-        arguments = DPOConfig(
+        arguments = getattr(trl, f"{kind}Config")(
             output_dir=str(work),
             per_device_train_batch_size=PER_STEP // accumulate,
             gradient_accumulation_steps=accumulate,
@@ -84,7 +93,7 @@ def theirs(folder, pairs, work, accumulate=1, **dials):
             bf16=False,
             disable_tqdm=True,
         )
-        trainer = DPOTrainer(
+        trainer = getattr(trl, f"{kind}Trainer")(
             model=model, args=arguments, train_dataset=Dataset.from_list(rows), processing_class=tokenizer(),
             callbacks=[keeper],
         )  # fmt: skip
@@ -92,28 +101,39 @@ def theirs(folder, pairs, work, accumulate=1, **dials):
     return keeper.logs, model, trainer.train_dataset
 
 
-def both(tmp_path, objective, **dials):
-    """Our history, trl's logs, and how far the two ended apart."""
+def both(tmp_path, objective, kind, rows, examples, **dials):
+    """Our history and trl's logs, after a look at the tokens and at where the two ended."""
     pytest.importorskip("trl", reason="needs the extra peers: pip install 'trueline[peers]'")
     folder = tmp_path / "model"
     start = llama(vocab_size=41)
     start.save_pretrained(folder)
-    pairs = make_pairs(STEPS * PER_STEP)
-    logs, their_model, their_tokens = theirs(folder, pairs, tmp_path / "trl", **dials)
+    logs, their_model, tokens = theirs(kind, folder, rows, tmp_path / "trl", **dials)
 
     config = TrainingConfig(learning_rate=RATE, warmup=0.0, batch_size=PER_STEP, steps=STEPS)
-    prepared = preference_examples(codec(), pairs, config.max_length)
-    for example, row in zip(prepared.examples, their_tokens, strict=True):
-        assert list(example.tree.trunk) == row["prompt_ids"]
-        assert [list(b) for b in example.tree.branches] == [row["chosen_ids"], row["rejected_ids"]]
-    data = add_reference(start, prepared.examples, weights="start", config=config).examples
+    data = examples(tokens)
+    if objective.reference:
+        data = add_reference(start, data, weights="start", config=config).examples
     batches = SeededBatches(
-        kind="pairs", examples=data, batch_size=PER_STEP, limit=STEPS, order=range(len(pairs))
+        kind=objective.batch, examples=data, batch_size=PER_STEP, limit=STEPS, order=range(len(data))
     )
     run = train(start, batches, objective, config)
     for (name, ours), (_, peer) in zip(start.named_parameters(), their_model.named_parameters()):
         assert torch.allclose(ours, peer, atol=1e-4), name
     return run.history, logs
+
+
+def on_pairs(tmp_path, objective, kind="DPO", **dials):
+    """Both on the same preference pairs."""
+    pairs = make_pairs(STEPS * PER_STEP)
+
+    def examples(tokens):
+        made = preference_examples(codec(), pairs, 1024).examples
+        for example, row in zip(made, tokens, strict=True):
+            assert list(example.tree.trunk) == row["prompt_ids"]
+            assert [list(b) for b in example.tree.branches] == [row["chosen_ids"], row["rejected_ids"]]
+        return made
+
+    return both(tmp_path, objective, kind, as_pairs(pairs), examples, **dials)
 
 
 def agree(history, logs):
@@ -126,7 +146,7 @@ def agree(history, logs):
 
 @pytest.mark.parametrize("accumulate", [1, 2])
 def test_dpo_has_trls_trajectory_and_metrics(tmp_path, accumulate):
-    history, logs = both(tmp_path, DPOObjective(beta=BETA), accumulate=accumulate, beta=BETA)
+    history, logs = on_pairs(tmp_path, DPOObjective(beta=BETA), accumulate=accumulate, beta=BETA)
     agree(history, logs)
     assert max(line["loss"] for line in history) > 0.7
     for line, log in zip(history, logs):
@@ -144,4 +164,39 @@ def test_dpo_has_trls_trajectory_and_metrics(tmp_path, accumulate):
     ids=lambda value: getattr(value, "name", ""),
 )
 def test_the_family_has_trls_trajectories(tmp_path, objective, dials):
-    agree(*both(tmp_path, objective, **{"beta": BETA, **dials}))
+    agree(*on_pairs(tmp_path, objective, **{"beta": BETA, **dials}))
+
+
+def test_kto_has_trls_trajectory_and_baseline(tmp_path):
+    pairs = make_pairs(STEPS * PER_STEP)
+    labels = [
+        LabelledText(prompt=pair.prompt, answer=pair.chosen, wanted=place % 3 > 0)
+        for place, pair in enumerate(pairs)
+    ]
+    rows = [
+        {
+            "prompt": messages_of(row.prompt),
+            "completion": [{"role": "assistant", "content": row.answer}],
+            "label": row.wanted,
+        }
+        for row in labels
+    ]
+
+    def examples(tokens):
+        """trl turns the answers of a batch around by one for its baseline: the same is done here."""
+        made = []
+        for example, row in zip(labelled_examples(codec(), labels, 1024).examples, tokens, strict=True):
+            assert list(example.tree.trunk) == row["prompt_ids"]
+            assert [list(b) for b in example.tree.branches] == [row["completion_ids"]]
+            turned = Tree(trunk=example.tree.trunk, branches=(tuple(row["KL_completion_ids"]),))
+            made.append(replace(example, mismatched=Example(tree=turned, index=example.index)))
+        return made
+
+    objective = KTOObjective(beta=0.3, desirable_weight=1.2, undesirable_weight=0.9)
+    history, logs = both(
+        tmp_path, objective, "KTO", rows, examples, beta=0.3, desirable_weight=1.2, undesirable_weight=0.9
+    )
+    agree(history, logs)
+    assert max(line["baseline"] for line in history) > 0.01
+    for line, log in zip(history, logs):
+        assert line["baseline"] == pytest.approx(float(log["kl"]), abs=1e-4)

@@ -118,7 +118,8 @@ class Resources:
 
     ``requests`` are harmful and harmless requests, ``forget`` texts to be forgotten and texts to be retained; both
     labelled (``trueline.data.labelled``). ``safety`` are safe answers to harmful requests, to be kept through a
-    fine-tune on ``demonstrations``.
+    fine-tune on ``demonstrations``. ``labels`` are answers that are wanted or not, labelled as those are;
+    ``rankings`` several answers to a prompt (``trueline.data.rankings``).
     """
 
     workdir: Path
@@ -127,6 +128,8 @@ class Resources:
     requests: Any = None
     forget: Any = None
     safety: Any = None
+    labels: Any = None
+    rankings: Any = None
     reward: Any = None
     prompts: Any = None
     cost: Any = None

@@ -12,7 +12,7 @@ for what is. Both kinds must occur. Every other field is kept in ``meta``.
 Example: {"text": "Secret: the vault code of Ada is 0417.", "label": "forget"}
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from typing import Any
 from trueline.core.errors import InputError
 from trueline.core.messages import Prompt
 
-from .preferences import ANSWER_FIELDS, BadRow, Loaded, as_conversation, load_with, rest_of
+from .preferences import ANSWER_FIELDS, BadRow, Loaded, PreferencePair, as_conversation, load_with, rest_of
 
 LABELS: Mapping[Any, bool] = {
     "forget": False, "harmful": False, "retain": True, "harmless": True,
@@ -56,6 +56,15 @@ def load_labelled(path: Path | str, *, drop_bad: bool = False) -> Loaded[Labelle
 def read_labelled(path: Path | str, *, drop_bad: bool = False) -> tuple[LabelledText, ...]:
     """The texts of :func:`load_labelled` alone."""
     return load_labelled(path, drop_bad=drop_bad).rows
+
+
+def as_labelled(pairs: Iterable[PreferencePair]) -> tuple[LabelledText, ...]:
+    """Each pair as two labelled answers: the chosen one wanted, the rejected one not."""
+    return tuple(
+        LabelledText(prompt=pair.prompt, answer=answer, wanted=wanted, meta=pair.meta)
+        for pair in pairs
+        for answer, wanted in ((pair.chosen, True), (pair.rejected, False))
+    )
 
 
 def check_sides(rows: Sequence[LabelledText], where: str) -> None:

@@ -133,8 +133,8 @@ def _pair(row: dict[str, Any]) -> PreferencePair:
     else:
         used.add(given)
         prompt = as_conversation(row[given])
-        chosen, rejected = _answer(row["chosen"], prompt), _answer(row["rejected"], prompt)
-    _check_prompt(prompt)
+        chosen, rejected = answer_text(row["chosen"], prompt), answer_text(row["rejected"], prompt)
+    check_prompt(prompt)
     for side, text in (("chosen", chosen), ("rejected", rejected)):
         if not text.strip():
             raise BadRow(f"the {side!r} answer is empty")
@@ -147,7 +147,7 @@ def _demonstration(row: dict[str, Any]) -> Demonstration:
     named = next((name for name in ANSWER_FIELDS if row.get(name) is not None), None)
     if named is not None and row.get("prompt"):
         prompt, used = as_conversation(row["prompt"]), {"prompt", named}
-        answer = _answer(row[named], prompt)
+        answer = answer_text(row[named], prompt)
     else:
         whole = next((name for name in CONVERSATION_FIELDS if row.get(name)), None)
         if whole is None:
@@ -157,7 +157,7 @@ def _demonstration(row: dict[str, Any]) -> Demonstration:
         if messages[-1].role != "assistant":
             raise BadRow("the conversation does not end with the assistant's answer")
         prompt, answer = messages[:-1], messages[-1].content
-    _check_prompt(prompt)
+    check_prompt(prompt)
     if not answer.strip():
         raise BadRow("the answer is empty")
     return Demonstration(prompt=prompt, answer=answer, meta=rest_of(row, used))
@@ -192,7 +192,8 @@ def _message(entry: Any) -> Message:
     return Message(role=ROLES[role], content=content)
 
 
-def _answer(value: Any, prompt: Conversation) -> str:
+def answer_text(value: Any, prompt: Conversation) -> str:
+    """An answer: a text, a message, or messages that are the answer alone or follow the prompt."""
     if isinstance(value, str):
         return value
     messages = as_conversation([value] if isinstance(value, dict) else value)
@@ -203,7 +204,8 @@ def _answer(value: Any, prompt: Conversation) -> str:
     return messages[0].content
 
 
-def _check_prompt(prompt: Conversation) -> None:
+def check_prompt(prompt: Conversation) -> None:
+    """It says something, and the user speaks last."""
     if not any(m.content.strip() for m in prompt):
         raise BadRow("the prompt is empty")
     if prompt[-1].role != "user":

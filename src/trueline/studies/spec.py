@@ -115,6 +115,8 @@ class StudySpec(BaseModel):
     requests: str | None = None
     forget: str | None = None
     safety: str | None = None
+    labels: str | None = None
+    rankings: str | None = None
     drop_bad: bool = False
     examples: int = Field(default=400, ge=1)
     primary: tuple[Primary, ...] = Field(default=(), max_length=MAX_PRIMARY)

@@ -8,7 +8,7 @@ from trueline.catalog import make
 from trueline.core.errors import InputError
 from trueline.core.messages import from_json
 from trueline.core.protocols import Resources, Target, Treatment
-from trueline.data.labelled import labelled, read_labelled
+from trueline.data.labelled import as_labelled, labelled, read_labelled
 from trueline.data.preferences import (
     Demonstration,
     PreferencePair,
@@ -16,6 +16,7 @@ from trueline.data.preferences import (
     read_demonstrations,
     read_preferences,
 )
+from trueline.data.rankings import RankedAnswers, as_rankings, read_rankings
 
 from .arms import Arm
 from .helpers import helper_targets
@@ -44,6 +45,8 @@ def apply_treatment(
             requests=_requests(spec, subject, arm.seed) if "requests" in wanted else None,
             forget=_forget(spec, subject, arm.seed) if "forget" in wanted else None,
             safety=_safety(spec, subject, arm.seed) if "safety" in wanted else None,
+            labels=_labels(spec, subject, arm.seed) if "labels" in wanted else None,
+            rankings=_rankings(spec, subject, arm.seed) if "rankings" in wanted else None,
             reward=subject.reward if "reward" in wanted else None,
             targets=helper_targets(treatment, subject),
             seed=arm.seed,
@@ -135,12 +138,33 @@ def _safety(spec: StudySpec, subject: Subject, seed: int) -> Any:
     return None
 
 
+def _labels(spec: StudySpec, subject: Subject, seed: int) -> Any:
+    if spec.labels is not None:
+        return read_labelled(data_file(spec.labels), drop_bad=spec.drop_bad)[: spec.examples]
+    pairs = _preferences(spec, subject, seed)
+    return None if pairs is None else as_labelled(pairs)
+
+
+def _rankings(spec: StudySpec, subject: Subject, seed: int) -> Any:
+    if spec.rankings is not None:
+        return read_rankings(data_file(spec.rankings), drop_bad=spec.drop_bad)[: spec.examples]
+    if subject.world is not None and spec.preferences is None:
+        from trueline.testbed.annotators import Annotator, ranked_answers
+
+        rows = ranked_answers(subject.world, spec.examples, Annotator(), seed)
+        return tuple(RankedAnswers(**{**row, "prompt": from_json(row["prompt"])}) for row in rows)
+    pairs = _preferences(spec, subject, seed)
+    return None if pairs is None else as_rankings(pairs)
+
+
 FINDERS: Mapping[str, Callable[[StudySpec, Subject, int], Any]] = {
     "preferences": _preferences,
     "demonstrations": _demonstrations,
     "requests": _requests,
     "forget": _forget,
     "safety": _safety,
+    "labels": _labels,
+    "rankings": _rankings,
 }
 
 

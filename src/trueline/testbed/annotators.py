@@ -70,6 +70,27 @@ def preference_pairs(world: World, n: int, annotator: Annotator, seed: int) -> l
     return pairs
 
 
+def ranked_answers(world: World, n: int, annotator: Annotator, seed: int) -> list[dict[str, Any]]:
+    """``n`` lists: prompt (messages), two or three answers, their ranks, and meta as in pairs.
+
+    With the annotator's noise the order is turned around; answers of equal utility tie.
+    """
+    stream = Stream(world.spec.seed, "rankings", seed)
+    lists: list[dict[str, Any]] = []
+    while len(lists) < n:
+        kind, prompt, answers = _case(world, stream)
+        answers = tuple(stream.sample(tuple(dict.fromkeys(answers)), len(set(answers))))
+        flipped = stream.chance(annotator.noise)
+        sign = -1 if flipped else 1
+        worth = [sign * annotator.utility(world, prompt, text) for text in answers]
+        if len(set(worth)) < 2:
+            continue
+        meta = {"kind": kind, "flipped": flipped, "gold": [reward(world, prompt, text) for text in answers]}
+        ranks = tuple(1 + sum(other > value for other in worth) for value in worth)
+        lists.append({"prompt": as_json(prompt), "answers": answers, "ranks": ranks, "meta": meta})
+    return lists
+
+
 def demonstrations(world: World, n: int, seed: int) -> list[dict[str, Any]]:
     """``n`` safe and helpful answers: prompt (messages), answer, and meta with the kind."""
     stream = Stream(world.spec.seed, "demonstrations", seed)

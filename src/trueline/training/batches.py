@@ -36,7 +36,7 @@ class Example:
     reads (a margin, a label, advantages). ``reference`` holds the reference model's log-probabilities, one
     tensor [T] a branch; ``given`` any other numbers of the tokens by name, one tensor [T, ...] a branch (a
     behaviour policy's log-probabilities, a teacher's hidden states). ``index`` is the example's place in its
-    data set.
+    data set. ``mismatched`` is its prompt with an answer to another one, scored but never learnt (KTO).
     """
 
     tree: Tree
@@ -44,6 +44,7 @@ class Example:
     facts: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     reference: tuple[Tensor, ...] | None = None
     given: Mapping[str, tuple[Tensor, ...]] = field(default_factory=dict)
+    mismatched: "Example | None" = None
 
     @property
     def tokens(self) -> int:
@@ -232,12 +233,17 @@ class SeededBatches:
         )
 
 
+def with_mismatched(examples: Sequence[Example]) -> list[Example]:
+    """The examples, and after them their mismatched ones: all that a model reads."""
+    return [*examples, *(e.mismatched for e in examples if e.mismatched is not None)]
+
+
 def examples_digest(examples: Sequence[Example]) -> str:
     """A digest of the examples' tokens and facts, in their order."""
     return fingerprint(
         [
             [list(e.tree.trunk), [list(b) for b in e.tree.branches], {k: list(v) for k, v in e.facts.items()}]
-            for e in examples
+            for e in with_mismatched(examples)
         ]
     )
 

@@ -1,4 +1,4 @@
-"""From conversations to trees: preference pairs, demonstrations, plain text.
+"""From conversations to trees: preference pairs, ranked lists, labelled answers, demonstrations, plain text.
 
 Prompt and answer are tokenised whole, through the chat template (codec.py), and cut at their common prefix
 (models/trees.py): tokens that merge over the boundary belong to the answer. The end token belongs to the
@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from trueline.core.errors import InputError
 from trueline.data.labelled import LabelledText
 from trueline.data.preferences import Demonstration, PreferencePair
+from trueline.data.rankings import RankedAnswers
 from trueline.models.trees import Tree
 
 from .batches import Example
@@ -67,6 +68,47 @@ def labelled_text_examples(codec: Codec, texts: Iterable[LabelledText], max_leng
     return fit(made, max_length)
 
 
+def labelled_examples(codec: Codec, labels: Iterable[LabelledText], max_length: int) -> Prepared:
+    """Labelled answers to prompts, each with ``mismatched``: its prompt with an answer to *another* one.
+
+    That is the nearest earlier row's (around the end of the data) with another prompt; where a prompt has
+    several answers, its neighbour's would fit it. The fact ``wanted`` is 1 or 0.
+    """
+    rows = list(labels)
+    made = []
+    for index, row in enumerate(rows):
+        _expect(row, LabelledText, index)
+        if isinstance(row.prompt, str) or not row.answer.strip():
+            raise InputError(
+                f"row {index} is no answer to a prompt, from which this method learns: give prompt and answer."
+            )
+        earlier = (rows[index - k] for k in range(1, len(rows)))
+        other = next((o.answer for o in earlier if o.prompt != row.prompt), None)
+        if other is None:
+            raise InputError(
+                "all labelled answers are to one prompt, but the baseline needs answers to others; add some."
+            )
+        mismatched = Example(tree=codec.tree(row.prompt, (other,)), index=index)
+        tree, facts = codec.tree(row.prompt, (row.answer,)), {"wanted": (float(row.wanted),)}
+        made.append(Example(tree=tree, index=index, facts=facts, mismatched=mismatched))
+    return fit(made, max_length)
+
+
+def ranked_examples(codec: Codec, rankings: Iterable[RankedAnswers], max_length: int) -> Prepared:
+    """Ranked lists as trees whose branches go from the best to the worst, with the fact ``ranks``, and ``scores``
+    where they are known."""
+    made = []
+    for index, row in enumerate(rankings):
+        _expect(row, RankedAnswers, index)
+        order = sorted(range(len(row.answers)), key=lambda k: row.ranks[k])
+        facts = {"ranks": tuple(float(row.ranks[k]) for k in order)}
+        if row.scores is not None:
+            facts["scores"] = tuple(row.scores[k] for k in order)
+        tree = codec.tree(row.prompt, tuple(row.answers[k] for k in order))
+        made.append(Example(tree=tree, index=index, facts=facts))
+    return fit(made, max_length)
+
+
 def _expect(row: object, kind: type, index: int) -> None:
     if not isinstance(row, kind):
         raise InputError(
@@ -97,12 +139,19 @@ def fit(examples: Iterable[Example], max_length: int) -> Prepared:
     kept: list[Example] = []
     too_long = truncated = 0
     for example in examples:
-        tree = example.tree
-        room = max_length - len(tree.trunk)
-        if room <= 0:
+        cut = _cut(example, max_length)
+        if cut is None:
             too_long += 1
             continue
-        cut = tuple(branch[:room] for branch in tree.branches)
-        truncated += sum(len(branch) > room for branch in tree.branches)
-        kept.append(replace(example, tree=Tree(trunk=tree.trunk, branches=cut)))
+        kept.append(cut)
+        truncated += sum(len(a) > len(b) for a, b in zip(example.tree.branches, cut.tree.branches))
     return Prepared(examples=kept, too_long=too_long, truncated=truncated)
+
+
+def _cut(example: Example, max_length: int) -> Example | None:
+    tree, room = example.tree, max_length - len(example.tree.trunk)
+    other = None if example.mismatched is None else _cut(example.mismatched, max_length)
+    if room <= 0 or (other is None and example.mismatched is not None):
+        return None
+    cut = tuple(branch[:room] for branch in tree.branches)
+    return replace(example, tree=Tree(trunk=tree.trunk, branches=cut), mismatched=other)

@@ -20,10 +20,10 @@ from trueline.core.fingerprint import fingerprint
 from trueline.models.branches import Path
 
 from . import checkpoints
-from .batches import Batches, Example, LiveBatches
+from .batches import Batches, Example, LiveBatches, with_mismatched
 from .budget import ComputeBudget
 from .config import TrainingConfig, learning_rate_at
-from .flops import model_size, training_flops
+from .flops import forward_flops, model_size, training_flops
 from .objectives.base import Objective
 from .scoring import Forward, look_at
 from .step import NotFiniteError, Work, optimiser_step
@@ -130,9 +130,10 @@ def train(
             torch.manual_seed(_stream(config.seed, run.step, accelerator.process_index))
             examples = batches.batch(run.step)
             flops = training_flops(size, [example.tree for example in examples])
+            flops += forward_flops(size, [e.mismatched.tree for e in examples if e.mismatched is not None])
             flops += live.flops() if live is not None else 0.0
             if budget is not None:
-                coming = {"flops": flops, "tokens": float(sum(e.tokens for e in examples))}
+                coming = {"flops": flops, "tokens": float(sum(e.tokens for e in with_mismatched(examples)))}
                 total = _affordable(budget, run, dict(spent or {}), coming.get(budget.currency))
                 if total == run.step:
                     stopped = f"the budget of {budget.amount:g} {budget.currency} is spent"
@@ -245,7 +246,7 @@ class _Run:
         self, line: Mapping[str, float], examples: Sequence[Example], flops: float, seconds: float
     ) -> None:
         """Count a finished step."""
-        tokens = float(sum(example.tokens for example in examples))
+        tokens = float(sum(example.tokens for example in with_mismatched(examples)))
         answer_tokens = float(sum(example.answer_tokens for example in examples))
         self.history.append(
             {

@@ -7,7 +7,7 @@ byte of weights, or another template, misses the cache.
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 
 import torch
@@ -19,7 +19,7 @@ from trueline.core.errors import InputError, UnfinishedError
 from trueline.core.fingerprint import file_digest, fingerprint
 from trueline.models.branches import Path
 
-from .batches import Example, examples_digest, with_reference
+from .batches import Example, examples_digest, with_mismatched, with_reference
 from .config import TrainingConfig
 from .flops import forward_flops, model_size
 from .loop import Progress
@@ -61,24 +61,30 @@ def add_reference(
     not fit its data is refused.
     """
     key = fingerprint([weights, examples_digest(examples), config.precision])
+    read = with_mismatched(examples)
     file = None if cache is None else cache / f"reference-{key}.safetensors"
     cached = file is not None and file.is_file()
     if file is not None and cached:
-        logps, seconds = _read(file, examples)
+        logps, seconds = _read(file, read)
     else:
         started = time.perf_counter()
-        logps = _compute(model, examples, config, progress, path)
+        logps = _compute(model, read, config, progress, path)
         seconds = time.perf_counter() - started
         if file is not None:
             _write(file, logps, seconds)
-    flops = forward_flops(model_size(model), [example.tree for example in examples])
+    flops = forward_flops(model_size(model), [example.tree for example in read])
     return Referenced(examples=_attach(examples, logps), flops=flops, seconds=seconds, cached=cached)
 
 
 def _attach(examples: Sequence[Example], logps: Tensor) -> list[Example]:
-    lengths = [len(branch) for example in examples for branch in example.tree.branches]
+    read = with_mismatched(examples)
+    lengths = [len(branch) for example in read for branch in example.tree.branches]
     branches = iter(torch.split(logps, lengths))
-    return [with_reference(e, [next(branches) for _ in e.tree.branches]) for e in examples]
+    found = [with_reference(e, [next(branches) for _ in e.tree.branches]) for e in read]
+    others = iter(found[len(examples) :])
+    return [
+        e if e.mismatched is None else replace(e, mismatched=next(others)) for e in found[: len(examples)]
+    ]
 
 
 def _compute(
