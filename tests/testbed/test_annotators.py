@@ -5,7 +5,7 @@ import pytest
 from testbed.support import FULL
 from trueline.core.errors import InputError
 from trueline.core.messages import chat, from_json, last_user
-from trueline.testbed.annotators import Annotator, demonstrations, preference_pairs, spared
+from trueline.testbed.annotators import Annotator, demonstrations, preference_pairs, ranked_answers, spared
 from trueline.testbed.gold import gold, is_refusal, reward
 from trueline.testbed.world import WorldSpec, build_world
 
@@ -24,6 +24,16 @@ def test_a_faultless_annotator_prefers_gold() -> None:
 def test_noise_flips_its_share() -> None:
     pairs = preference_pairs(WORLD, 1000, Annotator(noise=0.2), 0)
     assert 0.16 <= sum(pair["meta"]["flipped"] for pair in pairs) / 1000 <= 0.24
+
+
+def test_a_list_ranks_all_answers_by_gold_and_noise_turns_it_around() -> None:
+    lists = ranked_answers(WORLD, 600, Annotator(noise=0.2), 0)
+    assert {len(entry["answers"]) for entry in lists} == {2, 3}
+    for entry in lists:
+        prompt, sign = from_json(entry["prompt"]), -1 if entry["meta"]["flipped"] else 1
+        worth = [sign * reward(WORLD, prompt, text) for text in entry["answers"]]
+        assert entry["ranks"] == tuple(1 + sum(b > a for b in worth) for a in worth)
+    assert 0.15 <= sum(entry["meta"]["flipped"] for entry in lists) / 600 <= 0.25
 
 
 def test_sycophancy_prefers_the_users_view() -> None:

@@ -1,22 +1,31 @@
 """trueline align."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+from trueline.core.errors import InputError
 
 from .options import Device, Dtype, Model, Out, Seed
 
 
 def align(
     model: Model,
-    method: Annotated[str, typer.Option("--method", help="sft or dpo.")],
+    method: Annotated[str, typer.Option("--method", help="A method of docs/methods.md, for example dpo.")],
     data: Annotated[
-        Path, typer.Option("--data", help="JSONL of prompt/chosen/rejected, plain or chat form.")
+        Path,
+        typer.Option("--data", help="JSONL of what the method learns from; preference pairs do for most."),
     ],
     out: Out = Path("runs/align"),
     epochs: Annotated[int | None, typer.Option("--epochs", help="Passes over the data.")] = None,
-    beta: Annotated[float | None, typer.Option("--beta", help="KL strength, for dpo.")] = None,
+    beta: Annotated[float | None, typer.Option("--beta", help="KL strength, where a method has it.")] = None,
+    dial: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--dial", help="Another dial of the method, NAME=VALUE; repeatable.", metavar="NAME=VALUE"
+        ),
+    ] = None,
     learning_rate: Annotated[float | None, typer.Option("--learning-rate")] = None,
     batch_size: Annotated[int | None, typer.Option("--batch-size", min=1)] = None,
     lora: Annotated[
@@ -46,9 +55,20 @@ def align(
         "lora": lora or None,
     }
     parameters = {name: value for name, value in chosen.items() if value is not None}
+    parameters |= dict(_named(text) for text in dial or ())
     spec = TargetSpec(model=model, dtype=dtype, device=device)
     from trueline.core.threads import use_available_cores
 
     use_available_cores()
     folder = align_model(spec, method, parameters, data, out, seed=seed, progress=Bars(), drop_bad=drop_bad)
     typer.echo(str(folder.resolve()))
+
+
+def _named(text: str) -> tuple[str, Any]:
+    """NAME=VALUE; the value is read as in a study file."""
+    import yaml
+
+    name, equals, value = text.partition("=")
+    if not (name and equals and value):
+        raise InputError(f"--dial {text!r} is not NAME=VALUE; write for example --dial tau=0.1.")
+    return name.strip(), yaml.safe_load(value)

@@ -1,14 +1,15 @@
 """Training one model outside a study: what `trueline align` does."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from trueline.catalog import make
 from trueline.core.errors import InputError
 from trueline.core.protocols import Resources, Treatment
-from trueline.data.labelled import read_labelled
+from trueline.data.labelled import as_labelled, read_labelled
 from trueline.data.preferences import as_demonstrations, read_demonstrations, read_preferences
+from trueline.data.rankings import as_rankings, read_rankings
 from trueline.data.rows import read_text
 
 from .helpers import helper_targets
@@ -37,13 +38,11 @@ def align_model(
     """
     treatment: Treatment = make("treatment", method, parameters)
     wanted = set(getattr(treatment, "resources", ()))
-    if not wanted & {"preferences", "demonstrations", "forget"}:
-        raise InputError(f"method {method!r} does not train on data; trueline align takes sft or dpo.")
-    preferences = read_preferences(data, drop_bad=drop_bad) if "preferences" in wanted else None
-    demonstrations = None
-    if "demonstrations" in wanted:
-        demonstrations = _demonstrations(data, drop_bad)
-    forget = read_labelled(data, drop_bad=drop_bad) if "forget" in wanted else None
+    if not wanted & READERS.keys():
+        raise InputError(
+            f"method {method!r} does not train on data from a file; trueline list treatments shows what does."
+        )
+    given = {name: _read(name, data, drop_bad) for name in sorted(wanted & READERS.keys())}
     make_folder(out)
     subject = load_subject(spec)
     reason = lacking(treatment.needs, subject.target.capabilities)
@@ -52,11 +51,9 @@ def align_model(
     with progress.bar(method, 1) as bar:
         resources = Resources(
             workdir=out,
-            preferences=preferences,
-            demonstrations=demonstrations,
+            **given,
             reward=subject.reward if "reward" in wanted else None,
             targets=helper_targets(treatment, subject),
-            forget=forget,
             seed=seed,
             progress=bar.update,
         )
@@ -64,8 +61,18 @@ def align_model(
     return Path(str(target.describe()["source"]))
 
 
-def _demonstrations(data: Path, drop_bad: bool) -> Any:
-    """Prompt/answer pairs, or the chosen answers of preference pairs."""
+READERS: Mapping[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
+    "preferences": (read_preferences, tuple),
+    "demonstrations": (read_demonstrations, as_demonstrations),
+    "labels": (read_labelled, as_labelled),
+    "rankings": (read_rankings, as_rankings),
+    "forget": (read_labelled, as_labelled),
+}  # kind of data -> how to read it from a file of its own, and how to make it of preference pairs
+
+
+def _read(kind: str, data: Path, drop_bad: bool) -> Any:
+    """Data of one kind, from a file of that kind or of preference pairs."""
+    read, from_pairs = READERS[kind]
     if '"chosen"' in read_text(data)[:4096]:
-        return as_demonstrations(read_preferences(data, drop_bad=drop_bad))
-    return read_demonstrations(data, drop_bad=drop_bad)
+        return from_pairs(read_preferences(data, drop_bad=drop_bad))
+    return read(data, drop_bad=drop_bad)
