@@ -64,6 +64,8 @@ TREATMENTS: Mapping[str, str] = {
     "refusal_steering": "trueline.treatments.refusal_steering:RefusalSteering",
     "refusal_ablation": "trueline.treatments.refusal_ablation:RefusalAblation",
     "caa": "trueline.treatments.caa:ContrastiveActivationAddition",
+    "dexperts": "trueline.treatments.dexperts:DExperts",
+    "safe_decoding": "trueline.treatments.safe_decoding:SafeDecoding",
     "replace": "trueline.treatments.replace:Replace",
 }
 JUDGES: Mapping[str, str] = {

@@ -4,6 +4,7 @@ Nothing is guessed: weights that are missing or have other shapes than the confi
 never random initial values. Progress bars and advisory log lines of the loaders are silenced while they run.
 """
 
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,9 @@ from .model_folder import ModelFolder, has_tokenizer
 DTYPES = ("auto", "float32", "bfloat16", "float16", "float64")
 QUANTIZATIONS = ("8bit", "4bit")
 _BYTES = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
+
+# transformers loads under settings that are the whole process's: two loads at once drop tied weights
+_LOADING = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +54,11 @@ def load_model(folder: ModelFolder, options: LoadOptions) -> Any:
     Raises:
         InputError: the folder, dtype, device or quantisation cannot be used.
     """
+    with _LOADING:
+        return _load_model(folder, options)
+
+
+def _load_model(folder: ModelFolder, options: LoadOptions) -> Any:
     from transformers import AutoModelForCausalLM
 
     _check_device(options.device)

@@ -25,6 +25,7 @@ from .requests import Intervention, Request
 from .sampling_jobs import Draw, Job
 from .sources import FolderSource, MemorySource, ModelSource, end_tokens
 from .templates import ChatTemplate
+from .trees import Tree
 
 __all__ = ["Intervention", "LocalTarget"]
 
@@ -191,23 +192,31 @@ class LocalTarget:
             InputError: a setting is outside its range, or the template refuses the conversation.
             NotMeasurableError: the prompt leaves no room in the context window.
         """
-        _check(sampling)
-        tokens = self.encoding.start(prompt)
-        stops = sampling.stop if isinstance(prompt, str) else (*sampling.stop, *self.encoding.template.stops)
-        sampling = replace(sampling, stop=stops)
         future: Future[Any] = Future()
-        job = Job(
-            prompt=tokens,
-            sampling=sampling,
-            stream=stream_key(sampling.seed, prompt),
-            limit=min(sampling.max_tokens, self._room(len(tokens))),
-            abandoned=future.done,
-        )
+        job = self.job(prompt, sampling, abandoned=future.done)
         request = Request(
             source=self.source, kind="generate", payload=job, interventions=self.interventions, future=future
         )
-        draws: tuple[Draw, ...] = await self.engine.submit(request)
-        return tuple(self._completion(prompt, tokens, draw, stops) for draw in draws)
+        return self.completions(prompt, job, await self.engine.submit(request))
+
+    def job(
+        self, prompt: Prompt, sampling: Sampling, *, abandoned: Callable[[], bool] = lambda: False
+    ) -> Job:
+        """What ``generate`` asks of a sampler. Raises as it does."""
+        _check(sampling)
+        tokens = self.encoding.start(prompt)
+        stops = sampling.stop if isinstance(prompt, str) else (*sampling.stop, *self.encoding.template.stops)
+        return Job(
+            prompt=tokens,
+            sampling=replace(sampling, stop=stops),
+            stream=stream_key(sampling.seed, prompt),
+            limit=min(sampling.max_tokens, self._room(len(tokens))),
+            abandoned=abandoned,
+        )
+
+    def completions(self, prompt: Prompt, job: Job, draws: Sequence[Draw]) -> tuple[Completion, ...]:
+        """A job's draws as completions."""
+        return tuple(self._completion(prompt, job.prompt, draw, job.sampling.stop) for draw in draws)
 
     async def score(self, prompt: Prompt, continuations: Sequence[str]) -> tuple[Score, ...]:
         """Log-likelihood of each continuation: one value for each token after the longest token prefix that
@@ -236,6 +245,12 @@ class LocalTarget:
         self, kind: Literal["score", "moments"], prompt: Prompt, continuations: Sequence[str]
     ) -> tuple[int, list[Any]]:
         """The number of tokens in the trunk, and what the engine says of each branch."""
+        tree = self.tree(prompt, continuations)
+        request = Request(source=self.source, kind=kind, payload=tree, interventions=self.interventions)
+        return len(tree.trunk), await self.engine.submit(request)
+
+    def tree(self, prompt: Prompt, continuations: Sequence[str]) -> Tree:
+        """What ``score`` asks of a scorer. Raises as it does."""
         tree = self.encoding.tree(prompt, continuations)
         longest = len(tree.trunk) + max(map(len, tree.branches))
         if self.context_window is not None and longest > self.context_window:
@@ -243,8 +258,7 @@ class LocalTarget:
                 f"prompt and continuation take {longest} tokens, but the context window of {self.name} has "
                 f"{self.context_window}; shorten the text, or choose a model with a longer window."
             )
-        request = Request(source=self.source, kind=kind, payload=tree, interventions=self.interventions)
-        return len(tree.trunk), await self.engine.submit(request)
+        return tree
 
     async def on_module(self, function: Callable[[Any], T]) -> T:
         """``function(module)`` in the module's own thread, under the interventions, gradients as it likes:

@@ -31,8 +31,8 @@ def draw_plain(model: Any, job: Job, ending: Ending, slots: int, counts: Counts)
 
 def _draw_together(model: Any, slots: Sequence[Slot], ending: Ending, counts: Counts) -> None:
     job, drawer = slots[0].running.job, Drawer()
-    reader = _Reader(model)
-    logits = reader.read(job.prompt).expand(len(slots), -1)
+    reader = CachedReader(model)
+    logits = reader.read([job.prompt]).expand(len(slots), -1)
     counts.prompt_tokens += len(job.prompt)
     rows: list[Slot | None] = list(slots)
     while True:
@@ -42,7 +42,7 @@ def _draw_together(model: Any, slots: Sequence[Slot], ending: Ending, counts: Co
         if not going or job.abandoned():
             return
         if len(going) < len(rows) or reader.rows != len(rows):
-            reader.select(going)
+            reader.select(going if reader.rows == len(rows) else [0] * len(going))
             rows = [rows[at] for at in going]
         logits = reader.step([slot.tokens for slot in rows if slot is not None])
         counts.row_steps += len(rows)
@@ -55,23 +55,27 @@ def _ended(slot: Slot, ending: Ending) -> bool:
     return finish is not None
 
 
-class _Reader:
-    """A model, its cache by whichever name, and the prompt."""
+class CachedReader:
+    """A model, its cache by whichever name, and rows of equal length."""
 
     def __init__(self, model: Any) -> None:
         self._model = model
         self._device = device_of(model)
         last = "logits_to_keep" in inspect.signature(model.forward).parameters
         self._last: dict[str, Any] = {"logits_to_keep": 1} if last else {}
-        self._prompt: list[int] = []
+        self._prompts: list[list[int]] = []
         self._cache: dict[str, Cache] = {}
-        self.rows = 1
 
-    def read(self, prompt: Sequence[int]) -> Tensor:
-        """Logits [1, V] after the prompt."""
-        self._prompt = list(prompt)
+    @property
+    def rows(self) -> int:
+        """How many there are."""
+        return len(self._prompts)
+
+    def read(self, prompts: Sequence[Sequence[int]]) -> Tensor:
+        """Logits [S, V] after prompts of equal length."""
+        self._prompts = [list(prompt) for prompt in prompts]
         output = self._model(
-            input_ids=torch.tensor([self._prompt], device=self._device), use_cache=True, **self._last
+            input_ids=torch.tensor(self._prompts, device=self._device), use_cache=True, **self._last
         )
         for name in _CACHE_NAMES:
             if isinstance(cache := getattr(output, name, None), Cache):
@@ -79,15 +83,17 @@ class _Reader:
         return self._logits(output)
 
     def select(self, rows: Sequence[int]) -> None:
-        """Keep these rows of the cache (from one row, copies of it)."""
-        source = [0] * len(rows) if self.rows == 1 else list(rows)
+        """Keep these rows; a row may be taken several times."""
         for cache in self._cache.values():
-            cache.reorder_cache(torch.tensor(source, device=self._device))
-        self.rows = len(rows)
+            cache.reorder_cache(torch.tensor(rows, device=self._device))
+        self._prompts = [self._prompts[row] for row in rows]
 
     def step(self, generated: Sequence[Sequence[int]]) -> Tensor:
         """Logits [S, V] after the last generated tokens."""
-        fed = [tokens[-1:] if self._cache else [*self._prompt, *tokens] for tokens in generated]
+        fed = [
+            tokens[-1:] if self._cache else [*prompt, *tokens]
+            for prompt, tokens in zip(self._prompts, generated)
+        ]
         output = self._model(
             input_ids=torch.tensor(fed, device=self._device),
             use_cache=bool(self._cache),
