@@ -42,7 +42,9 @@ def test_npo_weights_the_gradient_of_ascent(difference, beta):
     logps = torch.tensor([difference - 40.0], dtype=torch.float64, requires_grad=True)
     npo_loss(logps, torch.tensor([-40.0], dtype=torch.float64), beta=beta).sum().backward()
     ratio = torch.tensor(difference, dtype=torch.float64).exp() ** beta
-    assert float(logps.grad) == pytest.approx(float(2 * ratio / (1 + ratio)), rel=1e-9)
+    assert float(logps.grad) == pytest.approx(
+        float(2 * ratio / (1 + ratio)), rel=1e-8
+    )  # softplus is linear beyond 20
 
 
 def test_npo_tends_to_ascent_as_beta_vanishes():
