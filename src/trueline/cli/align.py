@@ -1,13 +1,16 @@
 """trueline align."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from trueline.core.errors import InputError
 
 from .options import Device, Dtype, Model, Out, Seed
+
+if TYPE_CHECKING:
+    from trueline.studies.spec import TargetSpec
 
 
 def align(
@@ -34,6 +37,10 @@ def align(
     drop_bad: Annotated[
         bool, typer.Option("--drop-bad", help="Leave out rows with empty or identical answers.")
     ] = False,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Only look for known oversights; exit code 1 where a fault is found."),
+    ] = False,
     seed: Seed = 0,
     dtype: Dtype = "auto",
     device: Device = "cpu",
@@ -57,6 +64,9 @@ def align(
     parameters = {name: value for name, value in chosen.items() if value is not None}
     parameters |= dict(_named(text) for text in dial or ())
     spec = TargetSpec(model=model, dtype=dtype, device=device)
+    if check:
+        _check(spec, method, parameters, data)
+        return
     from trueline.core.threads import use_available_cores
 
     use_available_cores()
@@ -72,3 +82,20 @@ def _named(text: str) -> tuple[str, Any]:
     if not (name and equals and value):
         raise InputError(f"--dial {text!r} is not NAME=VALUE; write for example --dial tau=0.1.")
     return name.strip(), yaml.safe_load(value)
+
+
+def _check(spec: "TargetSpec", method: str, parameters: dict[str, Any], data: Path) -> None:
+    from trueline.studies.align_check import check_alignment
+
+    from .progress import Bars
+
+    found = check_alignment(spec, method, parameters, data, progress=Bars())
+    for oversight in found:
+        typer.secho(
+            f"{oversight.grade}: {oversight.name}", fg="red" if oversight.grade == "fault" else "yellow"
+        )
+        typer.echo(f"  {oversight.what}\n  why: {oversight.why}\n  fix: {oversight.fix}")
+    faults = sum(oversight.grade == "fault" for oversight in found)
+    typer.echo(f"{faults} faults, {len(found) - faults} warnings." if found else "No oversight found.")
+    if faults:
+        raise typer.Exit(1)

@@ -1,0 +1,89 @@
+"""align --check: each oversight in a planted example, none in a clean one."""
+
+import shutil
+
+import pytest
+import tiny_folder
+from transformers import AutoTokenizer
+
+from trueline.core.messages import chat
+from trueline.models.local import LocalTarget
+from trueline.studies.oversights import Setup, find_oversights
+from trueline.treatments.dpo import DirectPreferenceOptimization
+
+ROWS = [(chat(f"w{i} w{i + 1}"), ("w30 w31", f"w{i + 2}")) for i in range(8)]
+DIALS = {"learning_rate": 1e-3, "max_length": 60, "batch_size": 4}
+T = tiny_folder.TEMPLATE
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory):
+    return tiny_folder.save(tmp_path_factory.mktemp("clean") / "model")
+
+
+def change(folder, place, *, tokenizer=None, **config):
+    """A copy of a folder with another tokenizer or configuration."""
+    import json
+
+    shutil.copytree(folder, place)
+    if tokenizer is not None:
+        own = AutoTokenizer.from_pretrained(place)
+        tokenizer(own)
+        shutil.rmtree(place / "chat_template.jinja", ignore_errors=True)
+        (place / "chat_template.jinja").unlink(missing_ok=True)
+        own.save_pretrained(place)
+    file = place / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | config))
+    return place
+
+
+def names(folder, rows=ROWS, dtype="auto", **dials):
+    treatment = DirectPreferenceOptimization(**{**DIALS, **dials})
+    setup = Setup(target=LocalTarget.from_pretrained(folder, dtype=dtype), treatment=treatment, rows=rows)
+    return [oversight.name for oversight in find_oversights(setup)]
+
+
+def test_a_clean_set_up_has_none(clean):
+    assert names(clean) == []
+
+
+def template(text):
+    def plant(tokenizer):
+        tokenizer.chat_template = text
+
+    return plant
+
+
+def end_as_pad(tokenizer):
+    tokenizer.pad_token = "<eos>"
+
+
+PLANTED = {
+    "no chat template": template(None),
+    "answers not shown": template(T.replace("<bot> {{ m['content'] }} {{ eos_token }}", "")),
+    "beginning token": template("{{ bos_token }} " + T),
+    "no end token": template(T.replace("{{ eos_token }}", "")),
+    "end token is pad token": end_as_pad,
+}
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_tokenizer_and_template(name, clean, tmp_path):
+    assert names(change(clean, tmp_path / "model", tokenizer=PLANTED[name])) == [name]
+
+
+def test_dropout(clean, tmp_path):
+    assert names(change(clean, tmp_path / "model", attention_dropout=0.1)) == ["dropout"]
+
+
+def test_settings(clean):
+    assert names(clean, learning_rate=1e-7) == ["learning rate"]
+    assert names(clean, learning_rate=0.5) == ["learning rate"]
+    assert names(clean, dtype="bfloat16", learning_rate=1e-5, steps=1) == ["steps lost in 16 bits"]
+    assert names(clean, dtype="bfloat16", steps=100) == []
+
+
+def test_lengths(clean):
+    assert names(clean, max_length=6) == ["cut answers"]
+    long = [*ROWS, (chat("w1"), (" ".join(["w2"] * 80), "w3"))]
+    assert names(clean, rows=long, max_length=200) == ["cut answers", "window exceeded"]
