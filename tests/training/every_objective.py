@@ -17,17 +17,21 @@ from trueline.training.batches import Example, SeededBatches
 from trueline.training.config import TrainingConfig
 from trueline.training.loop import train
 from trueline.training.objectives.cdpo import CDPOObjective
+from trueline.training.objectives.cpo import CPOObjective
 from trueline.training.objectives.dpo import DPOObjective
 from trueline.training.objectives.gpo import GPOObjective
 from trueline.training.objectives.gradient_ascent import GradDiffObjective, GradientAscentObjective
 from trueline.training.objectives.ipo import IPOObjective
 from trueline.training.objectives.kto import KTOObjective
 from trueline.training.objectives.npo import NPOObjective
+from trueline.training.objectives.orpo import ORPOObjective
 from trueline.training.objectives.reward import RewardObjective
 from trueline.training.objectives.robust_dpo import RobustDPOObjective
 from trueline.training.objectives.rso_hinge import RSOHingeObjective
 from trueline.training.objectives.sft import SFTObjective
 from trueline.training.objectives.simnpo import SimNPOObjective
+from trueline.training.objectives.simpo import SimPOObjective
+from trueline.training.objectives.slic_hf import SLiCHFObjective
 from trueline.training.readings import REWARD
 from trueline.training.reference import add_reference
 
@@ -182,7 +186,36 @@ def naive_kto(rows):
     return torch.stack(losses).mean()
 
 
+def naive_orpo(row):
+    a, b = (logps.mean() for logps in row.new[:2])
+    odds = [torch.exp(x) / (1 - torch.exp(x)) for x in (a, b)]
+    return -a - 0.5 * logsigmoid(torch.log(odds[0] / odds[1]))
+
+
+def naive_cpo_mean(rows):
+    compared = [logsigmoid(0.3 * (row.new[0].sum() - row.new[1].sum())) for row in rows]
+    return -torch.stack(compared).mean() - torch.cat([row.new[0] for row in rows]).mean()
+
+
+def naive_cpo(row):
+    chosen, rejected = row.new[0].sum(), row.new[1].sum()
+    return -logsigmoid(0.3 * (chosen - rejected)) - chosen
+
+
+def naive_slic(row):
+    chosen, rejected = row.new[0].sum(), row.new[1].sum()
+    return torch.relu(3.0 - chosen + rejected) - 0.2 * chosen
+
+
 CASES = {
+    "simpo": Case(
+        SimPOObjective(beta=2.0, gamma=0.7),
+        average(lambda row: -logsigmoid(2 * row.new[0].mean() - 2 * row.new[1].mean() - 0.7)),
+    ),
+    "cpo": Case(CPOObjective(beta=0.3), average(naive_cpo)),
+    "cpo, mean": Case(CPOObjective(beta=0.3, nll="mean"), naive_cpo_mean),
+    "orpo": Case(ORPOObjective(weight=0.5), average(naive_orpo)),
+    "slic_hf": Case(SLiCHFObjective(delta=3.0, sft_weight=0.2), average(naive_slic)),
     "gradient_ascent": Case(
         GradientAscentObjective(), naive_unlearning(naive_ascent, 0.0), branches=1, dress=by_turns
     ),

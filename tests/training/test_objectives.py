@@ -11,14 +11,18 @@ from trueline.core.errors import InputError
 from trueline.models.trees import Tree
 from trueline.training.batches import Example, Scored
 from trueline.training.objectives.cdpo import CDPOObjective, cdpo_loss
+from trueline.training.objectives.cpo import cpo_loss
 from trueline.training.objectives.dpo import DPOObjective, dpo_loss
 from trueline.training.objectives.gpo import CONVEX, GPOObjective, gpo_loss
 from trueline.training.objectives.ipo import IPOObjective, ipo_loss
 from trueline.training.objectives.kto import KTOObjective, kto_loss
+from trueline.training.objectives.orpo import log1mexp, orpo_loss
 from trueline.training.objectives.reward import bradley_terry_loss
 from trueline.training.objectives.robust_dpo import RobustDPOObjective, robust_dpo_loss
 from trueline.training.objectives.rso_hinge import RSOHingeObjective, rso_hinge_loss
 from trueline.training.objectives.sft import sft_loss
+from trueline.training.objectives.simpo import simpo_loss
+from trueline.training.objectives.slic_hf import slic_hf_loss
 
 
 def test_sft_is_the_token_mean_of_the_whole_step():
@@ -112,6 +116,40 @@ def test_bradley_terry_by_hand():
     # r⁺ − r⁻ − m = 1.5 − 0.5 − 0.25 = 0.75: log(1 + e^−0.75) = 0.386871
     loss = bradley_terry_loss(torch.tensor([1.5]), torch.tensor([0.5]), torch.tensor([0.25]))
     assert float(loss) == pytest.approx(0.386871, abs=1e-6)
+
+
+def test_simpo_by_hand():
+    # β = 2, γ = 0.5: 2 · (−0.5 + 1.5) − 0.5 = 1.5: log(1 + e^−1.5) = 0.201413
+    assert float(simpo_loss(torch.tensor([-0.5]), torch.tensor([-1.5]), beta=2, gamma=0.5)) == pytest.approx(
+        0.201413, abs=1e-6
+    )
+
+
+def test_cpo_by_hand():
+    # β = 0.1: 0.1 · (−10 + 13) = 0.3: log(1 + e^−0.3) = 0.554355
+    assert float(cpo_loss(torch.tensor([-10.0]), torch.tensor([-13.0]), beta=0.1)) == pytest.approx(
+        0.554355, abs=1e-6
+    )
+
+
+def test_orpo_by_hand_and_at_the_ends():
+    # p⁺ = 0.8, p⁻ = 0.5: odds 4 and 1; −log 0.8 − 0.1 · log(4/5) = 0.223144 + 0.022314 = 0.245458
+    loss = orpo_loss(torch.tensor([math.log(0.8)]), torch.tensor([math.log(0.5)]), weight=0.1)
+    assert float(loss) == pytest.approx(0.245458, abs=1e-6)
+    ends = torch.tensor([-1e-6, -1e-3, -0.6931, -0.6932, -30.0], dtype=torch.float64, requires_grad=True)
+    log1mexp(ends).sum().backward()
+    expected = [math.log(-math.expm1(x)) for x in ends.tolist()]
+    assert log1mexp(ends).tolist() == pytest.approx(expected, rel=1e-9)
+    assert torch.isfinite(ends.grad).all()
+    certain = torch.zeros(1, requires_grad=True)
+    orpo_loss(certain, torch.tensor([-1.0]), weight=0.1).sum().backward()
+    assert torch.isfinite(certain.grad).all()
+
+
+def test_slic_hf_by_hand():
+    # δ = 1, λ = 0.5: max(0, 1 + 2 − 2.5) + 1 = 1.5; a margin of 3 is enough: 0 + 1
+    loss = slic_hf_loss(torch.tensor([-2.0, -2.0]), torch.tensor([-2.5, -5.0]), delta=1, sft_weight=0.5)
+    assert loss.tolist() == pytest.approx([1.5, 1.0])
 
 
 def test_kto_by_hand():
