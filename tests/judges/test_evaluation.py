@@ -5,8 +5,8 @@ import json
 from pathlib import Path
 
 import pytest
+from test_card import Table
 
-from judges.test_card import Table
 from trueline.core.errors import InputError
 from trueline.core.messages import Completion, chat
 from trueline.core.verdicts import Item

@@ -9,7 +9,22 @@ import typer
 
 from trueline.core.errors import InputError, TruelineError, UnfinishedError
 
-from . import align, attack, compare, data, demo, diff, gate, judge, listing, measure, report, study, testbed
+from . import (
+    align,
+    attack,
+    compare,
+    data,
+    demo,
+    diff,
+    gate,
+    judge,
+    label,
+    listing,
+    measure,
+    report,
+    study,
+    testbed,
+)
 
 HELP = """Measure how unsafe a language model is, treat it, and see what each treatment bought and what it cost.
 
@@ -38,6 +53,7 @@ app.command()(attack.attack)
 app.command()(compare.compare)
 app.command()(report.report)
 app.command()(gate.gate)
+app.command()(label.label)
 app.command("list")(listing.listing)
 app.add_typer(study.app, name="study")
 app.add_typer(data.app, name="data")

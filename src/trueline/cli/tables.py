@@ -1,14 +1,15 @@
 """Tables for the terminal, made for 80 columns."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from trueline.reports.words import interval, is_share, summary
-from trueline.studies.results import StudyResults
+from trueline.reports.words import corrections, interval, is_share, summary
+from trueline.studies.results import CellResult, StudyResults
 
 if TYPE_CHECKING:
     from trueline.studies.compare import Comparison
@@ -53,6 +54,13 @@ def results_table(results: StudyResults, console: Console) -> None:
             console.print(escape(named), highlight=False)
         console.print()
     console.print(f"[dim]{escape(LEGEND)}; shares in %[/dim]")
+    headlines = [
+        replace(cell, metrics={cell.headline.metric.name: cell.headline})
+        for cell in results.cells
+        if cell.headline
+    ]
+    for line in corrections(headlines):
+        console.print(f"[dim]{escape(line)}[/dim]", highlight=False)
 
 
 def _headers(labels: Sequence[str], width: int) -> list[str]:
@@ -62,8 +70,6 @@ def _headers(labels: Sequence[str], width: int) -> list[str]:
 
 
 def _row_name(cell: object) -> str:
-    from trueline.studies.results import CellResult
-
     assert isinstance(cell, CellResult)
     metric = cell.headline.metric.name.replace("_", " ") if cell.headline else ""
     attack = "" if cell.attack == "direct" else f" + {cell.attack.replace('_', ' ')}"
@@ -120,3 +126,9 @@ def comparison_table(rows: "Sequence[Comparison]", console: Console) -> None:
             "–" if p is None else f"{p:.3g}",
         )
     console.print(table)
+    for line in corrections(cell for row in rows for cell in [_one_metric(row)]):
+        console.print(escape(line), highlight=False)
+
+
+def _one_metric(row: "Comparison") -> CellResult:
+    return replace(row.cell, metrics={row.after.metric.name: row.after})

@@ -26,6 +26,10 @@ class Metric:
     items are clustered), a ``mean`` the clustered t interval, a ``statistic`` cluster-weight resampling.
     ``groups`` restricts the metric to items of these groups (a prefix before "/" counts). ``worse`` says which
     direction is harm, ``floor`` is what chance alone gives.
+
+    ``judged_by`` names the measure's judge parameter on whose word the number rests, and ``judged_as`` how: the
+    share of the judge's yes (``positive``) or no (``negative``), which a card of its errors can correct, or
+    ``other`` (a mean of values, a best of k), which only labels of the study's own answers can.
     """
 
     name: str
@@ -39,6 +43,8 @@ class Metric:
     rare: bool = False
     statistic: Statistic | None = None
     headline: bool = False
+    judged_by: str = ""
+    judged_as: Literal["positive", "negative", "other"] = "other"
 
     def applies(self, group: str) -> bool:
         """Whether items of this group count for the metric."""

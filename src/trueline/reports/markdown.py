@@ -1,5 +1,7 @@
 """The headline table of a study as Markdown, for docs and pull requests."""
 
+from dataclasses import replace
+
 from trueline.studies.results import CellResult, StudyResults
 
 from . import words
@@ -22,7 +24,9 @@ def headline_table(results: StudyResults) -> str:
         name = measure if attack == "direct" else f"{measure} + {attack.replace('_', ' ')}"
         metric = "" if head is None else f": {head.metric.name.replace('_', ' ')}"
         lines.append(f"| {name}{metric} | {' | '.join(_entry(cell) for cell in row)} |")
-    return "\n".join([*lines, "", LEGEND, ""])
+    heads = [replace(c, metrics={c.headline.metric.name: c.headline}) for c in results.cells if c.headline]
+    notes = [f"- {line}" for line in words.corrections(heads)]
+    return "\n".join([*lines, "", LEGEND, *(["", *notes] if notes else []), ""])
 
 
 def _entry(cell: CellResult | None) -> str:

@@ -1,5 +1,7 @@
 """Numbers as people read them; used by the terminal tables and the report."""
 
+from collections.abc import Iterable
+
 from trueline.core.measure import Metric
 from trueline.core.verdicts import Estimate
 from trueline.studies.results import CellResult, MetricResult
@@ -46,3 +48,18 @@ def summary(cell: CellResult | None) -> str:
         return f"({text})"
     text += MARKS[result.effect]
     return text if cell.state == "done" else f"{text}…"
+
+
+def corrections(cells: Iterable[CellResult]) -> list[str]:
+    """How judged numbers were corrected for the judge's errors, or that they were not: a line a metric."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for cell in cells:
+        for result in cell.metrics.values():
+            name = f"{cell.measure}.{result.metric.name}" + (
+                "" if cell.attack == "direct" else f" ({cell.attack})"
+            )
+            if result.correction:
+                found.setdefault((name, result.correction), []).append(cell.arm)
+            if result.change_correction and result.change_correction != result.correction:
+                found.setdefault((f"{name}, change", result.change_correction), []).append(cell.arm)
+    return [f"{name}: {words} ({', '.join(arms)})" for (name, words), arms in found.items()]

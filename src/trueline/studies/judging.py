@@ -24,6 +24,9 @@ def build_judge(value: Any) -> Judge:
     Raises:
         InputError: an unknown name, an option that is not taken, or a model that cannot be loaded.
     """
+    if hasattr(value, "judge"):
+        built: Judge = value
+        return built
     if isinstance(value, str):
         value = {"judge": value}
     if not isinstance(value, Mapping) or not isinstance(value.get("judge"), str):

@@ -12,6 +12,8 @@ from trueline.core.measure import Metric
 from trueline.core.statistics import benjamini_hochberg, change, estimate, holm
 from trueline.core.verdicts import Estimate, Verdict
 
+from .correcting import JudgeRecord, Labels, correct_change, correct_level
+from .labels import labels_of
 from .selection import CONTROL
 from .store import Store, Usage
 
@@ -48,6 +50,9 @@ class MetricResult:
     change: Estimate | None = None
     family: Literal["primary", "exploratory"] = "exploratory"
     p_adjusted: float | None = None
+    correction: str = ""  # of the judge's errors in the estimate, or why there is none; empty: no judge errs
+    change_correction: str = ""
+    judged: Estimate | None = None  # the judge's own word, where the estimate is corrected
 
     @property
     def significant(self) -> bool:
@@ -63,6 +68,15 @@ class MetricResult:
             return "changed"
         rose = self.change.value > 0
         return "worse" if rose == (self.metric.worse == "higher") else "better"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Judged:
+    """What corrects a cell's judged numbers: labels by metric and item, here and in the baseline; judges."""
+
+    labels: Mapping[str, Labels]
+    labels_before: Mapping[str, Labels]
+    judges: Mapping[str, JudgeRecord]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,16 +172,19 @@ def read_results(folder: Path | str, *, replicates: int = 1000, baseline: str | 
     }
     baselines = {arm["label"]: baseline or arm["baseline"] for arm in plan["arms"]}
     by_place = {_place(cell): cell["key"] for cell in plan["cells"]}
-    cells = [
-        _cell(
-            cell,
-            states.get(cell["key"], {}),
-            verdicts[cell["key"]],
-            _baseline_verdicts(cell, baselines, by_place, verdicts),
-            replicates,
+    cards = {name.removeprefix("card:"): v for name, v in meta.items() if name.startswith("card:")}
+    labels = {cell["key"]: labels_of(store, cell, meta) for cell in plan["cells"]}
+    cells = []
+    for cell in plan["cells"]:
+        state = states.get(cell["key"], {})
+        first = _baseline_key(cell, baselines, by_place)
+        judged = _Judged(
+            labels=labels[cell["key"]],
+            labels_before=labels.get(first or "", {}),
+            judges={k: JudgeRecord.read(v, cards) for k, v in state.get("judges", {}).items()},
         )
-        for cell in plan["cells"]
-    ]
+        before = verdicts.get(first) if first is not None else None
+        cells.append(_cell(cell, state, verdicts[cell["key"]], before, judged, replicates))
     return StudyResults(
         name=plan["spec"]["name"],
         arms=_arms(plan, meta, store),
@@ -183,17 +200,11 @@ def _place(cell: Mapping[str, Any], arm: str | None = None) -> tuple[str, ...]:
     return (arm or cell["arm"], cell["measure"], parameters, cell["attack"])
 
 
-def _baseline_verdicts(
-    cell: Mapping[str, Any],
-    baselines: Mapping[str, str],
-    by_place: Mapping[tuple[str, ...], str],
-    verdicts: Mapping[str, list[Verdict]],
-) -> list[Verdict] | None:
+def _baseline_key(
+    cell: Mapping[str, Any], baselines: Mapping[str, str], by_place: Mapping[tuple[str, ...], str]
+) -> str | None:
     baseline = baselines[cell["arm"]]
-    if baseline == cell["arm"]:
-        return None
-    key = by_place.get(_place(cell, baseline))
-    return verdicts.get(key) if key is not None else None
+    return None if baseline == cell["arm"] else by_place.get(_place(cell, baseline))
 
 
 def _cell(
@@ -201,6 +212,7 @@ def _cell(
     state: Mapping[str, Any],
     verdicts: list[Verdict],
     before: list[Verdict] | None,
+    judged: _Judged,
     replicates: int,
 ) -> CellResult:
     cls = find("measure", cell["measure"])
@@ -209,7 +221,7 @@ def _cell(
     for verdict in counted:
         if verdict.reason is not None:
             reasons[verdict.reason] = reasons.get(verdict.reason, 0) + 1
-    metrics = _metrics(cls.metrics, verdicts, before, replicates) if verdicts else {}
+    metrics = _metrics(cls.metrics, verdicts, before, judged, replicates) if verdicts else {}
     return CellResult(
         key=cell["key"],
         arm=cell["arm"],
@@ -233,25 +245,42 @@ def _cell(
 
 
 def _metrics(
-    metrics: Sequence[Metric], verdicts: list[Verdict], before: list[Verdict] | None, replicates: int
+    metrics: Sequence[Metric],
+    verdicts: list[Verdict],
+    before: list[Verdict] | None,
+    judged: _Judged,
+    replicates: int,
 ) -> dict[str, MetricResult]:
     results: dict[str, MetricResult] = {}
     shared = _shared(before, verdicts) if before else None
     for metric in metrics:
-        applicable = [
-            v for v in verdicts if metric.applies(v.group) and (metric.groups or v.group != CONTROL)
-        ]
+        applicable = _applicable(metric, verdicts)
         present = [v for v in applicable if v.reason is None]
         if not applicable:
             continue  # these items have no such group (a question without a stated view, off the testbed)
         if present and not _has_field(metric, present):
             continue  # this run has no judge that gives the field (harm is judged only where a harm judge is)
+        judge = judged.judges.get(metric.judged_by)
+        here, there = judged.labels.get(metric.name, {}), judged.labels_before.get(metric.name, {})
+        raw = estimate(metric, applicable, replicates=replicates)
+        level = correct_level(metric, raw, applicable, here, judge)
+        difference = None
+        if shared is not None and (pair := [_applicable(metric, side) for side in shared])[0]:
+            raw_change = change(metric, *pair, replicates=replicates)
+            difference = correct_change(metric, raw_change, pair[0], pair[1], (there, here), judge)
         results[metric.name] = MetricResult(
             metric=metric,
-            estimate=estimate(metric, applicable, replicates=replicates),
-            change=_change(metric, shared, replicates) if shared else None,
+            estimate=level.estimate,
+            change=difference.estimate if difference is not None else None,
+            correction=level.words,
+            change_correction=difference.words if difference is not None else "",
+            judged=level.judged,
         )
     return results
+
+
+def _applicable(metric: Metric, verdicts: Sequence[Verdict]) -> list[Verdict]:
+    return [v for v in verdicts if metric.applies(v.group) and (metric.groups or v.group != CONTROL)]
 
 
 def _has_field(metric: Metric, present: list[Verdict]) -> bool:
@@ -264,14 +293,6 @@ def _shared(before: list[Verdict], after: list[Verdict]) -> tuple[list[Verdict],
     second = {v.item: v for v in after}
     both = sorted(first.keys() & second.keys())
     return [first[i] for i in both], [second[i] for i in both]
-
-
-def _change(metric: Metric, pair: tuple[list[Verdict], list[Verdict]], replicates: int) -> Estimate | None:
-    before, after = (
-        [v for v in side if metric.applies(v.group) and (metric.groups or v.group != CONTROL)]
-        for side in pair
-    )
-    return change(metric, before, after, replicates=replicates) if before else None
 
 
 def _corrected(cells: Sequence[CellResult], primary: Sequence[Mapping[str, Any]]) -> list[CellResult]:

@@ -12,8 +12,10 @@ from trueline.core.fingerprint import canonical
 from trueline.core.measure import Measure
 from trueline.core.protocols import Attack, Budget, Target
 from trueline.core.verdicts import Item, Verdict
+from trueline.judges.card_folder import card_of
 
 from .arms import Arm
+from .judging import judges_of
 from .lacking import lacking
 from .plan import Cell, Plan
 from .progress import Progress, Silent
@@ -115,11 +117,28 @@ async def _run_arm(
                 "uninformative": measure.check(everything),
                 "warnings": list(measure.warnings(everything)),
                 "measure": measure.fingerprint(),
+                "judges": _judges(measure, store),
             }
             store.put_meta({f"cell:{cell.key}": state})
             if fresh:
                 store.put_meta({f"seconds:{cell.key}": monotonic() - started})
     return made, stored, unfinished
+
+
+def _judges(measure: Measure, store: Store) -> dict[str, dict[str, Any]]:
+    """The judges of a measure for its cell's state; their cards go into the store as they are now."""
+    judges = judges_of(measure)
+    for judge in judges.values():
+        if (card := card_of(judge)) is not None:
+            store.put_meta({f"card:{card.fingerprint}": card.as_json()})
+    return {
+        name: {
+            "name": judge.name,
+            "fingerprint": judge.fingerprint(),
+            "exact": bool(getattr(judge, "exact", False)),
+        }
+        for name, judge in judges.items()
+    }
 
 
 class _CellRunner:

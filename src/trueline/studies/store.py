@@ -23,7 +23,7 @@ from trueline.core.errors import InputError, UnfinishedError
 from trueline.core.fingerprint import canonical, fingerprint
 from trueline.core.verdicts import Verdict
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # 1: responses, verdicts, meta; 2: labels
 FLUSH_ROWS = 400
 FLUSH_SECONDS = 1.0
 
@@ -54,6 +54,18 @@ _verdicts = sa.Table(
     sa.Column("digest", sa.String(32), nullable=False),
     sa.Column("created", sa.Float, nullable=False),
 )
+_labels = sa.Table(
+    "labels",
+    _metadata,
+    sa.Column("key", sa.String(32), primary_key=True),
+    sa.Column("cell", sa.String(32), nullable=False, index=True),
+    sa.Column("item", sa.Text, nullable=False),
+    sa.Column("content", sa.Text, nullable=False),
+    sa.Column("digest", sa.String(32), nullable=False),
+    sa.Column("created", sa.Float, nullable=False),
+)
+# What a store of the version before lacks; written in order when it is opened for writing.
+MIGRATIONS: Mapping[int, sa.Table] = {2: _labels}
 
 
 class StoreFullError(UnfinishedError):
@@ -147,12 +159,21 @@ class Store:
         with self._engine.begin() as connection:
             found = connection.execute(sa.select(_meta.c.value).where(_meta.c.name == "schema")).scalar()
             if found is None and not read_only:
-                self._insert(connection, _meta, [{"name": "schema", "value": str(SCHEMA_VERSION)}])
+                self._set_version(connection, SCHEMA_VERSION)
             elif found is not None and int(found) > SCHEMA_VERSION:
                 raise InputError(
                     f"the store was written by a newer Trueline (schema {found}; this one reads up to "
                     f"{SCHEMA_VERSION}): upgrade with pip install -U trueline."
                 )
+            elif found is not None and not read_only:
+                for version in range(int(found) + 1, SCHEMA_VERSION + 1):
+                    create = sa.schema.CreateTable(MIGRATIONS[version], if_not_exists=True)
+                    connection.execute(create)
+                    self._set_version(connection, version)
+            self._version = SCHEMA_VERSION if found is None or not read_only else int(found)
+
+    def _set_version(self, connection: sa.Connection, version: int) -> None:
+        self._insert(connection, _meta, [{"name": "schema", "value": str(version)}])
 
     @contextmanager
     def _errors(self, verb: str) -> Iterator[None]:
@@ -215,6 +236,19 @@ class Store:
                 "created": time(),
             },
         )
+
+    def add_labels(self, rows: Iterable[tuple[str, str, Mapping[str, Any]]]) -> None:
+        """Write labels at once: (cell, item, content as JSON); a later one of the same metric replaces it."""
+        made = []
+        for cell, item, value in rows:
+            content = canonical(value)
+            key = fingerprint([cell, item, value["metric"]])
+            digest = fingerprint([cell, item, content])
+            row = {"key": key, "cell": cell, "item": item, "content": content, "digest": digest}
+            made.append({**row, "created": time()})
+        if made:
+            with self._errors("write"), self._engine.begin() as connection:
+                self._insert(connection, _labels, made)
 
     def _add(self, table: sa.Table, row: dict[str, Any]) -> None:
         if self._full is not None:  # no try for each of the items that are still under way
@@ -298,6 +332,17 @@ class Store:
         whole.update({k: r["content"] for k, r in self._pending[_verdicts].items() if r["cell"] == cell})
         return {key: _stored_verdict(content) for key, content in whole.items()}
 
+    def labels(self, cell: str) -> list[tuple[str, dict[str, Any]]]:
+        """All whole labels of a cell: (item, content)."""
+        if self._version < 2:
+            return []
+        columns = (_labels.c.item, _labels.c.content, _labels.c.digest)
+        with self._errors("read"), self._engine.connect() as connection:
+            rows = connection.execute(sa.select(*columns).where(_labels.c.cell == cell))
+            return [
+                (i, json.loads(content)) for i, content, d in rows if fingerprint([cell, i, content]) == d
+            ]
+
     # -- checking --------------------------------------------------------------------------------------------
 
     def verify(self) -> StoreReport:
@@ -325,6 +370,10 @@ class Store:
                     continue
                 for key in _stored_verdict(row.content).responses:
                     wanted.setdefault(key, []).append(row.key)
+            if self._version >= 2:
+                for row in connection.execute(sa.select(_labels)):
+                    if fingerprint([row.cell, row.item, row.content]) != row.digest:
+                        corrupt.append(row.key)
         dangling = sorted({v for key, users in wanted.items() if key not in keys for v in users})
         return StoreReport(
             responses=responses,

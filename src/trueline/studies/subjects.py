@@ -12,6 +12,7 @@ from trueline.core.measure import Measure
 from trueline.core.protocols import Target
 from trueline.core.verdicts import Item
 
+from .judging import build_judge
 from .spec import Named, TargetSpec, Tariff
 
 if TYPE_CHECKING:
@@ -29,12 +30,15 @@ class Subject:
     world: "World | None" = field(default=None, repr=False)
 
     def measure(self, spec: Named) -> Measure:
-        """The measure with the user's parameters; on the testbed with the world's exact judges."""
-        parameters = dict(spec.parameters)
+        """The measure with the user's parameters, its judges built from their names; on the testbed with the
+        world's exact judges where the user names none."""
+        accepted = getattr(find("measure", spec.name), "judges", ())
+        parameters = {
+            name: build_judge(value) if name in accepted else value for name, value in spec.parameters.items()
+        }
         if self.world is not None:
             from trueline.testbed.judges import exact_judges
 
-            accepted = getattr(find("measure", spec.name), "judges", ())
             parameters = {
                 **{k: v for k, v in exact_judges(self.world).items() if k in accepted},
                 **parameters,

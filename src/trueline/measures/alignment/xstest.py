@@ -44,6 +44,8 @@ class XSTest(Measure):
             field="refused",
             groups=("safe",),
             headline=True,
+            judged_by="refusal",
+            judged_as="positive",
         ),
         Metric(
             name="refusal_unsafe",
@@ -52,6 +54,8 @@ class XSTest(Measure):
             groups=("unsafe",),
             worse="lower",
             headline=True,
+            judged_by="refusal",
+            judged_as="positive",
         ),
         Metric(
             name="control_answered",
