@@ -57,6 +57,7 @@ TREATMENTS: Mapping[str, str] = {
     "safety_mixing": "trueline.treatments.safety_mixing:SafetyMixing",
     "replay": "trueline.treatments.replay:Replay",
     "ewc": "trueline.treatments.ewc:ElasticWeightConsolidation",
+    "gkd": "trueline.treatments.gkd:GeneralizedKnowledgeDistillation",
     "resta": "trueline.treatments.resta:RESTA",
     "safe_lora": "trueline.treatments.safe_lora:SafeLoRA",
     "constitutional_ai": "trueline.treatments.constitutional_ai:ConstitutionalAI",

@@ -1,0 +1,76 @@
+"""Distillation as a treatment: the target comes to answer as its teacher does; what is refused."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+import tiny_folder
+
+from trueline.core.errors import InputError
+from trueline.core.messages import Sampling, chat
+from trueline.core.protocols import Resources
+from trueline.models.local import LocalTarget
+from trueline.treatments.gkd import GeneralizedKnowledgeDistillation
+from trueline.treatments.sft import SupervisedFineTuning
+
+DIALS = {"learning_rate": 1e-2, "epochs": 8, "batch_size": 4}
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    student = LocalTarget.from_pretrained(tiny_folder.save(folder / "base"))
+    given = Resources(workdir=folder, demonstrations=tiny_folder.demonstrations())
+    teacher = SupervisedFineTuning(**DIALS).apply(student, given)
+    return student, LocalTarget.from_pretrained(teacher.describe()["source"], name="teacher")
+
+
+def resources(folder, teacher, **more):
+    given = {"demonstrations": tiny_folder.demonstrations(), "targets": {"teacher": teacher}}
+    return Resources(workdir=folder, **{**given, **more})
+
+
+@pytest.mark.parametrize("dials", [{"beta": 0.0}, {"beta": 0.5}, {"beta": 1.0}, {"beta": 0.5, "lora": True}])
+def test_the_student_answers_as_its_teacher(models, tmp_path, dials):
+    student, teacher = models
+    method = GeneralizedKnowledgeDistillation(**DIALS, **dials)
+    treated = method.apply(student, resources(tmp_path, teacher))
+    answers = [
+        asyncio.run(target.generate(chat("w1 w2"), Sampling(max_tokens=4)))[0].text
+        for target in (teacher, treated)
+    ]
+    assert answers[0] == answers[1] and "w30 w31" in answers[0]
+    told = treated.describe()
+    assert told["treatments"][-1]["teacher"] == "teacher" and told["training"]["flops"] > 0
+    assert method.apply(student, resources(tmp_path, teacher)).fingerprint() == treated.fingerprint()
+    assert len(list(tmp_path.glob("gkd-*"))) == 1
+
+
+def test_weights_of_harmful_requests_change_what_is_learnt(models, tmp_path):
+    student, teacher = models
+    shown = [replace(d, meta={"harmful": n % 2 == 0}) for n, d in enumerate(tiny_folder.demonstrations())]
+    ends = {
+        GeneralizedKnowledgeDistillation(**DIALS, safety_weight=weight)
+        .apply(student, resources(tmp_path, teacher, demonstrations=shown))
+        .fingerprint()
+        for weight in (1.0, 4.0)
+    }
+    assert len(ends) == 2
+
+
+def test_what_cannot_teach_is_one_sentence(models, tmp_path):
+    student, teacher = models
+    method = GeneralizedKnowledgeDistillation(**DIALS)
+    folder = tiny_folder.save(tmp_path / "other")
+    words = (folder / "tokenizer.json").read_text().replace('"w33"', '"v33"')
+    (folder / "tokenizer.json").write_text(words)
+    with pytest.raises(InputError, match="has another tokenizer than"):
+        method.apply(student, resources(tmp_path, LocalTarget.from_pretrained(folder, name="other")))
+    with pytest.raises(InputError, match="gkd needs a teacher"):
+        method.apply(student, resources(tmp_path, teacher, targets={}))
+    with pytest.raises(InputError, match="give resources"):
+        method.apply(student, resources(tmp_path, teacher, demonstrations=()))
+    for dials, message in (({"beta": 2}, "beta 2"), ({"temperature": 0}, "temperature")):
+        with pytest.raises(InputError, match=message):
+            GeneralizedKnowledgeDistillation(**dials)
+    assert GeneralizedKnowledgeDistillation(teacher="a/folder").targets == {"teacher": "a/folder"}
