@@ -66,6 +66,7 @@ TREATMENTS: Mapping[str, str] = {
     "graddiff": "trueline.treatments.graddiff:GradientDifference",
     "npo": "trueline.treatments.npo:NegativePreferenceOptimization",
     "simnpo": "trueline.treatments.simnpo:SimpleNegativePreferenceOptimization",
+    "rmu": "trueline.treatments.rmu:RepresentationMisdirection",
     "refusal_steering": "trueline.treatments.refusal_steering:RefusalSteering",
     "refusal_ablation": "trueline.treatments.refusal_ablation:RefusalAblation",
     "caa": "trueline.treatments.caa:ContrastiveActivationAddition",

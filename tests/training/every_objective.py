@@ -26,6 +26,7 @@ from trueline.training.objectives.kto import KTOObjective
 from trueline.training.objectives.npo import NPOObjective
 from trueline.training.objectives.orpo import ORPOObjective
 from trueline.training.objectives.reward import RewardObjective
+from trueline.training.objectives.rmu import RMUObjective, control_vector
 from trueline.training.objectives.robust_dpo import RobustDPOObjective
 from trueline.training.objectives.rso_hinge import RSOHingeObjective
 from trueline.training.objectives.sft import SFTObjective
@@ -33,7 +34,7 @@ from trueline.training.objectives.simnpo import SimNPOObjective
 from trueline.training.objectives.simpo import SimPOObjective
 from trueline.training.objectives.slic_hf import SLiCHFObjective
 from trueline.training.readings import REWARD
-from trueline.training.reference import add_reference
+from trueline.training.reference import add_reference, with_frozen
 
 STEP = 8
 ONE_STEP = TrainingConfig(learning_rate=1e-2, warmup=0.0, batch_size=STEP, steps=3)
@@ -84,6 +85,8 @@ class Case:
     def data(self, dtype=torch.float32, n=STEP):
         """Examples; where a reference is needed, of the model with seed 0."""
         made = self.arrange([self.dress(example) for example in examples(n, self.branches)])
+        if (frozen := getattr(self.objective, "frozen", None)) is not None:
+            return with_frozen(llama(dtype), made, *frozen, ONE_STEP)
         if not self.objective.reference:
             return made
         return add_reference(llama(dtype), made, weights="tiny", config=ONE_STEP).examples
@@ -99,13 +102,16 @@ class Case:
     def naive_loss(self, model, data):
         """The loss of one step over all of ``data``, as a scalar with gradients."""
         read = naive_values if self.on_values else naive_logps
-        reference = llama(torch.float64) if self.objective.reference else None
+        if hasattr(self.objective, "frozen"):
+            read = naive_states
+        compared = self.objective.reference or hasattr(self.objective, "frozen")
+        reference = llama(torch.float64) if compared else None
 
         def row(example):
             old = []
             if reference is not None:
                 with torch.no_grad():
-                    old = naive_logps(reference, example.tree)
+                    old = read(reference, example.tree)
             other = None if example.mismatched is None else row(example.mismatched)
             return Row(new=read(model, example.tree), old=old, example=example, other=other)
 
@@ -118,6 +124,15 @@ def naive_values(model, tree):
     for branch in tree.branches:
         states = model.model(input_ids=torch.tensor([tree.trunk + branch])).last_hidden_state
         out.append(model.score(states[0, -1]))
+    return out
+
+
+def naive_states(model, tree):
+    """What the first layer returns at the answer's tokens, one sequence at a time."""
+    out = []
+    for branch in tree.branches:
+        states = model(torch.tensor([tree.trunk + branch]), output_hidden_states=True).hidden_states[1]
+        out.append(states[0, len(tree.trunk) :])
     return out
 
 
@@ -156,6 +171,14 @@ def naive_unlearning(forget, weight):
         return forget(halves[0]) - weight * torch.cat([row.new[0] for row in halves[1]]).mean()
 
     return loss
+
+
+def naive_rmu(rows):
+    """Equation by equation, with c = 3 and α = 2."""
+    away = 3.0 * control_vector(32)
+    forget = [((s - away) ** 2).mean() for row in rows[::2] for s in row.new[0]]
+    retain = [((s - t) ** 2).mean() for row in rows[1::2] for s, t in zip(row.new[0], row.old[0])]
+    return torch.stack(forget).mean() + 2.0 * torch.stack(retain).mean()
 
 
 def naive_ascent(rows):
@@ -216,6 +239,9 @@ CASES = {
     "cpo, mean": Case(CPOObjective(beta=0.3, nll="mean"), naive_cpo_mean),
     "orpo": Case(ORPOObjective(weight=0.5), average(naive_orpo)),
     "slic_hf": Case(SLiCHFObjective(delta=3.0, sft_weight=0.2), average(naive_slic)),
+    "rmu": Case(
+        RMUObjective(layer=0, steering=3.0, retain_weight=2.0), naive_rmu, branches=1, dress=by_turns
+    ),
     "gradient_ascent": Case(
         GradientAscentObjective(), naive_unlearning(naive_ascent, 0.0), branches=1, dress=by_turns
     ),

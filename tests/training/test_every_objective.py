@@ -45,7 +45,7 @@ def test_every_offline_objective_is_tested():
     for module in pkgutil.iter_modules(objectives.__path__):
         for thing in vars(importlib.import_module(f"{objectives.__name__}.{module.name}")).values():
             named = isinstance(thing, type) and isinstance(getattr(thing, "name", None), str)
-            if named and thing.batch != "groups":
+            if named and getattr(thing, "batch", "groups") != "groups":
                 found.add(thing.name)
     assert found >= {"sft", "dpo"} and found == {case.objective.name for case in CASES.values()}
 
@@ -61,6 +61,9 @@ def test_loss_and_gradient_are_the_naive_ones(case):
     assert runs[0].history[0]["loss"] == pytest.approx(float(loss.detach()), abs=1e-6)
     assert float(loss.detach()) != 0
     for name, parameter in plain.named_parameters():
+        if parameter.grad is None:  # what the loss does not reach must not be reached here either
+            assert name not in gradients
+            continue
         # Llama normalises in fp32 even in an fp64 model, hence 1e-5 and not less
         assert torch.allclose(gradients[name], parameter.grad, rtol=1e-5, atol=1e-6), name
 

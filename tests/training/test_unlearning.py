@@ -12,6 +12,7 @@ from trueline.data.labelled import LabelledText
 from trueline.training.data import labelled_text_examples
 from trueline.training.objectives.gradient_ascent import ascent_loss
 from trueline.training.objectives.npo import NPOObjective, npo_loss
+from trueline.training.objectives.rmu import control_vector, distance
 from trueline.training.objectives.simnpo import SimNPOObjective, simnpo_loss
 
 
@@ -82,3 +83,11 @@ def test_a_bare_request_is_no_text_to_forget():
 def test_impossible_dials_are_refused(make, message):
     with pytest.raises(InputError, match=message):
         make()
+
+
+def test_misdirection_by_hand():
+    # ‖(1, 2) − (0, 4)‖²/2 = (1 + 4)/2; u has length 1 and entries of one sign
+    assert float(distance(torch.tensor([[1.0, 2.0]]), torch.tensor([0.0, 4.0]))) == 2.5
+    u = control_vector(50)
+    assert float(u.norm()) == pytest.approx(1.0) and bool((u >= 0).all())
+    assert torch.equal(u, control_vector(50)) and not torch.equal(u, control_vector(50, seed=1))

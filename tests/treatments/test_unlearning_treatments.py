@@ -9,10 +9,12 @@ from trueline.core.errors import InputError
 from trueline.core.messages import chat
 from trueline.core.protocols import Resources
 from trueline.data.labelled import LabelledText
+from trueline.interventions.directions import last_states
 from trueline.models.local import LocalTarget
 from trueline.treatments.graddiff import GradientDifference
 from trueline.treatments.gradient_ascent import GradientAscent
 from trueline.treatments.npo import NegativePreferenceOptimization
+from trueline.treatments.rmu import RepresentationMisdirection
 from trueline.treatments.simnpo import SimpleNegativePreferenceOptimization
 
 DIALS = {"learning_rate": 3e-3, "epochs": 6, "batch_size": 6}
@@ -51,6 +53,17 @@ def test_the_secret_goes_and_the_rest_stays(target, tmp_path, kind):
     assert told["treatments"][0]["name"] == kind.name
     assert told["data"]["examples"] == (6 if kind is GradientAscent else 12)
     assert scores(target) == before
+
+
+def test_misdirection_moves_what_is_to_be_forgotten_more(target, tmp_path):
+    treatment = RepresentationMisdirection(**DIALS, layer=0, steering=20.0, retain_weight=10.0)
+    treated = treatment.apply(target, Resources(workdir=tmp_path, forget=texts()))
+    encoding = target.encoding
+    tokens = [encoding.encode("w1 w30 w31"), encoding.encode(chat("w1 w9"), "w20 w21")]
+    moved = (last_states(treated, tokens) - last_states(target, tokens))[:, 0].norm(dim=-1)
+    assert moved[0] > 1.5 * moved[1] > 0
+    with pytest.raises(InputError, match="layer 7 is not there: this model has 2"):
+        RepresentationMisdirection().apply(target, Resources(workdir=tmp_path, forget=texts()))
 
 
 def test_nothing_to_retain_or_nothing_given_is_one_sentence(target, tmp_path):

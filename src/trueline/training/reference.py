@@ -19,12 +19,12 @@ from trueline.core.errors import InputError, UnfinishedError
 from trueline.core.fingerprint import file_digest, fingerprint
 from trueline.models.branches import Path
 
-from .batches import Example, examples_digest, with_mismatched, with_reference
+from .batches import Example, examples_digest, passes, with_mismatched, with_reference
 from .config import TrainingConfig
 from .flops import forward_flops, model_size
 from .loop import Progress
-from .readings import LOGPS
-from .scoring import Forward, look_at
+from .readings import LOGPS, Reading
+from .scoring import Forward, look_at, outputs_of
 
 
 def weights_digest(folder: FilePath) -> str:
@@ -129,3 +129,23 @@ def _read(file: FilePath, examples: Sequence[Example]) -> tuple[Tensor, float]:
     if len(logps) != sum(example.answer_tokens for example in examples):
         raise InputError(f"the reference cache {file} does not fit its data; remove the file.")
     return logps, seconds
+
+
+def with_frozen(
+    model: nn.Module, examples: Sequence[Example], name: str, reading: Reading, config: TrainingConfig
+) -> list[Example]:
+    """The examples, carrying under ``name`` what is read of the model as it is now."""
+    look_at(model, [reading])
+    device, training = next(model.parameters()).device, model.training
+    budget = config.pass_tokens(device.type)
+    found: dict[int, Example] = {}
+    model.eval()
+    with torch.no_grad():
+        for group in passes(examples, budget):
+            trees = [example.tree for example in group]
+            read = outputs_of(model, trees, [reading], token_budget=budget)[reading.name]
+            for example, branches in zip(group, read):
+                kept = tuple(branch.cpu() for branch in branches)
+                found[id(example)] = replace(example, given={**example.given, name: kept})
+    model.train(training)
+    return [found[id(example)] for example in examples]

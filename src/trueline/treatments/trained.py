@@ -139,7 +139,7 @@ def train_copy(
     """Train the model that ``build`` gives on examples; return its folder and manifest, of a complete one as they
     are."""
     from trueline.training.batches import SeededBatches, examples_digest
-    from trueline.training.reference import add_reference
+    from trueline.training.reference import add_reference, with_frozen
 
     if not prepared.examples:
         raise InputError(
@@ -159,6 +159,9 @@ def train_copy(
                 progress=resources.progress,
             )
             examples, flops, seconds = reference.examples, reference.flops, reference.seconds
+        if (frozen := getattr(objective, "frozen", None)) is not None:
+            name, reading = frozen
+            examples = with_frozen(model, examples, name, reading, config)
         batches = SeededBatches(
             kind=objective.batch,
             examples=examples,

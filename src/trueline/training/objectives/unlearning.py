@@ -45,14 +45,7 @@ class UnlearningObjective:
 
     def totals(self, examples: Sequence[Example], score: Scorer) -> Totals:
         """Texts to forget, and tokens of either kind."""
-        forget = [example for example in examples if not example.facts[WANTED][0]]
-        tokens = sum(example.answer_tokens for example in forget)
-        everything = sum(example.answer_tokens for example in examples)
-        return {
-            "forget": float(len(forget)),
-            "forget_tokens": float(tokens),
-            "retain_tokens": float(everything - tokens),
-        }
+        return unlearning_totals(examples)
 
     def loss(self, scored: Scored, totals: Totals) -> Loss:
         """This pass's share of both terms; the metrics are −ℓ per token of either kind."""
@@ -72,3 +65,15 @@ class UnlearningObjective:
 def share(losses: Tensor, count: float) -> Tensor:
     """Σ losses / count; 0 where a step has none of the kind."""
     return losses.sum() / max(count, 1.0)
+
+
+def unlearning_totals(examples: Sequence[Example]) -> dict[str, float]:
+    """Texts to forget, and tokens of either kind."""
+    forget = [example for example in examples if not example.facts[WANTED][0]]
+    tokens = sum(example.answer_tokens for example in forget)
+    everything = sum(example.answer_tokens for example in examples)
+    return {
+        "forget": float(len(forget)),
+        "forget_tokens": float(tokens),
+        "retain_tokens": float(everything - tokens),
+    }
