@@ -10,11 +10,15 @@ from torch import nn
 from training_models import llama, naive_logps
 
 from trueline.core.messages import chat
+from trueline.training.advantages.grpo import GroupRelative
+from trueline.training.advantages.reinforce_plus_plus import NormalisedReturns
+from trueline.training.advantages.remax import AboveGreedy
 from trueline.training.advantages.rloo import LeaveOneOut
 from trueline.training.config import TrainingConfig
-from trueline.training.groups import OLD, RolloutConfig
+from trueline.training.groups import ADVANTAGES, OLD, RolloutConfig
 from trueline.training.loop import train
 from trueline.training.objectives.policy_gradient import PolicyGradientObjective
+from trueline.training.objectives.token_policy import TokenPolicyObjective
 from trueline.training.rollouts import Rollouts
 
 CONFIG = TrainingConfig(learning_rate=3e-3, warmup=0.0, schedule="constant", batch_size=4, steps=3)
@@ -95,6 +99,59 @@ def naive_answers(rows, model):
     return -torch.stack(gains).mean()
 
 
+def of_token(example, k, t):
+    """The advantage of token t of answer k."""
+    given = example.given.get(ADVANTAGES)
+    return example.facts[ADVANTAGES][k] if given is None else given[k][t].double()
+
+
+def naive_tokens(norm, max_tokens=6, beta=0.0, kl="k2"):
+    """Token by token, with the weights written out."""
+
+    def loss(rows, model):
+        answers, tokens = len(rows), sum(len(new) for new, *_ in rows)
+        total = 0.0
+        for new, old, example, k in rows:
+            weight = {
+                "sequence": 1 / (answers * len(new)), "token": 1 / tokens, "constant": 1 / (answers * max_tokens)
+            }[norm]  # fmt: skip
+            for t in range(len(new)):
+                gain = naive_clip((new[t] - old[t]).exp(), of_token(example, k, t))
+                gap = example.reference[k][t].double() - new[t]
+                price = gap**2 / 2 if kl == "k2" else gap.exp() - gap - 1
+                total = total - weight * (gain - beta * price)
+        return total
+
+    return loss
+
+
 CASES = {
     "rloo": Case(LeaveOneOut(beta=0.05), PolicyGradientObjective(name="rloo"), naive_answers),
+    "remax": Case(AboveGreedy(beta=0.05), PolicyGradientObjective(name="remax"), naive_answers),
+    "grpo": Case(GroupRelative(), TokenPolicyObjective(name="grpo"), naive_tokens("sequence")),
+    "grpo, token": Case(
+        GroupRelative(scale="batch"),
+        TokenPolicyObjective(name="grpo", loss_norm="token"),
+        naive_tokens("token"),
+    ),
+    "dr_grpo": Case(
+        GroupRelative(scale="none"),
+        TokenPolicyObjective(name="grpo", loss_norm="constant", max_tokens=6),
+        naive_tokens("constant"),
+    ),
+    "grpo, k2": Case(
+        GroupRelative(),
+        TokenPolicyObjective(name="grpo", beta=0.1),
+        naive_tokens("sequence", beta=0.1),
+    ),
+    "grpo, k3": Case(
+        GroupRelative(),
+        TokenPolicyObjective(name="grpo", beta=0.1, kl="k3"),
+        naive_tokens("sequence", beta=0.1, kl="k3"),
+    ),
+    "reinforce_plus_plus": Case(
+        NormalisedReturns(),
+        TokenPolicyObjective(name="reinforce_plus_plus", loss_norm="token"),
+        naive_tokens("token"),
+    ),
 }

@@ -1,5 +1,7 @@
 """Advantages, with the arithmetic by hand."""
 
+import math
+
 import pytest
 import torch
 from hypothesis import given
@@ -8,9 +10,14 @@ from hypothesis import strategies as st
 from trueline.core.errors import InputError
 from trueline.core.messages import chat
 from trueline.models.trees import Tree
+from trueline.training.advantages.grpo import GroupRelative, group_relative
+from trueline.training.advantages.reinforce_plus_plus import normalised, returns_to_go
+from trueline.training.advantages.remax import AboveGreedy
 from trueline.training.advantages.rloo import LeaveOneOut, leave_one_out
 from trueline.training.groups import Group, rewards_of
+from trueline.training.lagrangian import combined, next_multiplier
 from trueline.training.objectives.policy_gradient import clipped_share, clipped_surrogate
+from trueline.training.objectives.token_policy import k2, k3
 
 ROWS = st.lists(st.lists(st.floats(-5, 5), min_size=3, max_size=3), min_size=1, max_size=4)
 
@@ -44,6 +51,72 @@ def test_leave_one_out_sums_to_zero_and_ignores_a_constant(rows, shift):
     advantages = leave_one_out(rewards)
     assert advantages.sum(dim=1).abs().max() < 1e-9
     torch.testing.assert_close(leave_one_out(rewards + shift), advantages, atol=1e-9, rtol=0)
+
+
+def test_group_relative_by_hand():
+    # mean 0.5, sample variance 4 · 0.25 / 3 = 1/3: ±0.5 / 0.57735 = ±0.86603
+    rewards = torch.tensor([[1.0, 0.0, 0.0, 1.0]])
+    assert group_relative(rewards).tolist()[0] == pytest.approx([0.866, -0.866, -0.866, 0.866], abs=1e-3)
+    assert group_relative(rewards, "none").tolist()[0] == [0.5, -0.5, -0.5, 0.5]
+    # a second group of equal rewards says nothing by itself, but widens the whole rollout's spread:
+    # eight rewards (1, 0, 0, 1, 3, 3, 3, 3) have mean 1.75 and sample variance 13.5 / 7
+    both = torch.tensor([[1.0, 0.0, 0.0, 1.0], [3.0] * 4])
+    assert group_relative(both)[1].abs().max() == 0
+    assert group_relative(both, "batch")[0].tolist() == pytest.approx(
+        [x / 1.38873 for x in (0.5, -0.5, -0.5, 0.5)], abs=1e-4
+    )
+    with pytest.raises(InputError, match="scale 'sd'"):
+        GroupRelative(scale="sd")
+
+
+def test_above_greedy_by_hand():
+    made = group([1.0, 0.0], old=[[-1.0, -1.0]] * 2, reference=[[-2.0, -1.5], [-1.0, -1.0]], baseline=0.4)
+    # R = (1 − 0.2 · 1.5, 0) = (0.7, 0), less 0.4
+    (example,) = AboveGreedy(beta=0.2).examples([made])
+    assert example.facts["advantages"] == (pytest.approx(0.3), pytest.approx(-0.4))
+
+
+def test_returns_to_go_by_hand():
+    # 1 − 0.01 (0.5 + 0.1) and 1 − 0.01 · 0.1
+    returns = returns_to_go(1.0, torch.tensor([0.5, 0.1]), 0.01)
+    assert returns.tolist() == pytest.approx([0.994, 0.999])
+    # tokens (1, 1), (4): mean 2, variance (1 + 1 + 4) / 3 = 2
+    rows = normalised([torch.tensor([1.0, 1.0]), torch.tensor([4.0])])
+    assert torch.cat(rows).tolist() == pytest.approx([-0.70711, -0.70711, 1.41421], abs=1e-5)
+
+
+def test_k2_and_k3_by_hand():
+    # log π − log π₀ = 0.5: k2 = 0.125, k3 = e^−0.5 + 0.5 − 1 = 0.10653
+    new, old = torch.tensor([-1.0]), torch.tensor([-1.5])
+    assert float(k2(new, old)) == pytest.approx(0.125)
+    assert float(k3(new, old)) == pytest.approx(0.10653, abs=1e-5)
+
+
+def test_only_k2_has_the_gradient_of_the_divergence_and_k1_has_none():
+    # exact expectations over three tokens: E_π[∇ k] against ∇ KL(π ‖ π₀)
+    logits = torch.tensor([0.3, -0.2, 0.9], dtype=torch.float64, requires_grad=True)
+    reference = torch.log_softmax(torch.tensor([0.0, 0.5, -0.4], dtype=torch.float64), dim=0)
+
+    def gradient(value):
+        return torch.autograd.grad(value, logits)[0]
+
+    def logps():
+        return torch.log_softmax(logits, dim=0)
+
+    truth = gradient((logps().exp() * (logps() - reference)).sum())
+    draws = logps().exp().detach()
+    torch.testing.assert_close(gradient((draws * k2(logps(), reference)).sum()), truth)
+    assert gradient((draws * (logps() - reference)).sum()).abs().max() < 1e-12
+    assert (gradient((draws * k3(logps(), reference)).sum()) - truth).abs().max() > 0.01
+
+
+def test_a_multiplier_by_hand():
+    dials = {"limit": 0.1, "rate": 0.5, "floor": 0.05, "ceiling": 10.0}
+    # ln λ ← ln 2 + 0.5 · 2 · (0.4 − 0.1) = ln 2 + 0.3
+    assert next_multiplier(2.0, 0.4, **dials) == pytest.approx(2 * math.exp(0.3))
+    assert next_multiplier(0.05, 0.0, **dials) == 0.05 and next_multiplier(9.0, 5.0, **dials) == 10.0
+    assert next_multiplier(5.0, 1e9, **dials) == 10.0
+    assert combined([0.8, 0.8], [1.0, 0.0], 1.0) == (pytest.approx(-0.1), pytest.approx(0.4))
 
 
 def test_divergence_is_paid_for_in_reward():

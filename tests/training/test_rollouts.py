@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from trueline.training.adapters import with_adapters
 from trueline.training.batches import SeededBatches
 from trueline.training.config import LoraConfig
 from trueline.training.groups import OLD, RolloutConfig
+from trueline.training.lagrangian import Lagrangian
 from trueline.training.loop import train
 from trueline.training.watching import repetition
 
@@ -218,3 +220,49 @@ def test_a_reward_may_be_awaited():
 def test_prompts_are_what_identifies_a_run():
     assert RLOO.batches().fingerprint() != replace(RLOO.batches(), prompts=PROMPTS[:5]).fingerprint()
     assert RLOO.batches().fingerprint() != replace(RLOO.batches(), seed=1).fingerprint()
+
+
+class VeryEarly:
+    """A cost at odds with the reward: 1 for answers that say one of the first ten words."""
+
+    def fingerprint(self):
+        return "very early"
+
+    def __call__(self, prompt, answers):
+        return [float(any(f"w{i}" in answer.split() for i in range(10))) for answer in answers]
+
+
+def test_a_limit_on_cost_moves_the_multiplier_and_survives_a_kill(tmp_path):
+    config = replace(CONFIG, steps=6, checkpoint_every=2)
+    limit = Lagrangian(cost=VeryEarly(), limit=0.2, initial=1.0, rate=0.1)
+
+    def run(**more):
+        return RLOO.run(RLOO.model(), config, RLOO.batches(config, constraint=limit), **more)
+
+    def die(done, total, words):
+        if done == 3:
+            raise Killed
+
+    expected = lines(run())
+    assert expected[0]["lambda"] == 1.0 and all(0 <= line["cost"] <= 1 for line in expected)
+    for line, later in pairwise(expected):
+        assert later["lambda"] == pytest.approx(
+            line["lambda"] * math.exp(0.1 * line["lambda"] * (line["cost"] - 0.2))
+        )
+    with pytest.raises(Killed):
+        run(checkpoint_folder=tmp_path, progress=die)
+    assert lines(run(checkpoint_folder=tmp_path)) == expected
+
+
+def test_the_cost_is_learnt_away_and_the_reward_is_reported_alone():
+    config = replace(CONFIG, steps=30, batch_size=8, learning_rate=1e-2)
+    free = RLOO.run(RLOO.model(), config, RLOO.batches(config, watch={"early": VeryEarly()})).history
+    limit = Lagrangian(cost=VeryEarly(), limit=0.1, initial=4.0)
+    held = RLOO.run(RLOO.model(), config, RLOO.batches(config, constraint=limit)).history
+    assert held[-1]["cost"] < 0.3 and held[-1]["cost"] < free[-1]["early"] - 0.2
+    assert 0 <= held[-1]["reward"] <= 1
+
+
+def test_an_impossible_multiplier_is_refused():
+    with pytest.raises(InputError, match=r"starts at 0.01 but is kept within \[0.05, 10.0\]"):
+        Lagrangian(cost=VeryEarly(), limit=0.0, initial=0.01)

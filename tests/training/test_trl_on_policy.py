@@ -40,12 +40,13 @@ def their_inputs(examples):
         "completion_mask": padded([torch.ones_like(a) for a in answers], 0),
         "advantages": torch.tensor([e.facts["advantages"][k] for e, k in branches]),
         "old_logps": torch.stack([row.sum() for row in old]),
+        "ref_per_token_logps": padded([e.reference[k] for e, k in branches], 0.0),
         "old_per_token_logps": padded(old, 0.0),
         "num_items_in_batch": torch.tensor(sum(map(len, answers))),
     }
 
 
-def theirs(kind, model, examples, folder, **settings):
+def theirs(kind, model, examples, folder, beta=0.0, **settings):
     """Loss and gradients by trl's own loss function."""
     trl = pytest.importorskip("trl", reason="needs the extra peers: pip install 'trueline[peers]'")
     with warnings.catch_warnings():
@@ -53,14 +54,15 @@ def theirs(kind, model, examples, folder, **settings):
         from datasets import Dataset
 
         arguments = getattr(trl, f"{kind}Config")(
-            output_dir=str(folder), per_device_train_batch_size=12, num_generations=3, beta=0.0, use_cpu=True,
-            bf16=False, report_to="none", max_completion_length=6, disable_tqdm=True, **settings,
+            output_dir=str(folder), per_device_train_batch_size=12, num_generations=3, use_cpu=True,
+            bf16=False, report_to="none", max_completion_length=6, disable_tqdm=True, beta=0.0, **settings,
         )  # fmt: skip
         trainer = getattr(trl, f"{kind}Trainer")(
             model=model, args=arguments, processing_class=tokenizer(),
             reward_funcs=lambda completions, **_: [0.0] * len(completions),
             train_dataset=Dataset.from_list([{"prompt": "w1"}] * 12),
         )  # fmt: skip
+        trainer.beta = beta  # set late: a reference model is not needed, its log-probabilities are frozen too
         trainer.current_gradient_accumulation_steps = 1
         model.eval()  # no dropout; the loss itself is that of training
         loss = trainer._compute_loss(model, their_inputs(examples))
@@ -80,7 +82,13 @@ def nearby(case):
 
 @pytest.mark.parametrize(
     ("name", "kind", "settings"),
-    [("rloo", "RLOO", {})],
+    [
+        ("rloo", "RLOO", {}),
+        ("grpo", "GRPO", {"loss_type": "grpo"}),
+        ("grpo, token", "GRPO", {"loss_type": "bnpo"}),
+        ("dr_grpo", "GRPO", {"loss_type": "dr_grpo"}),
+        ("grpo, k3", "GRPO", {"loss_type": "grpo", "beta": 0.1, "use_bias_correction_kl": False}),
+    ],
 )
 def test_loss_and_gradient_are_trls(tmp_path, name, kind, settings):
     case = CASES[name]

@@ -13,17 +13,34 @@ from trueline.core.protocols import Resources
 from trueline.models.local import LocalTarget
 
 DIALS = {"learning_rate": 1e-2, "steps": 12, "batch_size": 6, "max_tokens": 4, "reward": "given"}
-TREATMENTS = {"rloo": {}}
+TREATMENTS = {
+    "rloo": {},
+    "grpo": {},
+    "remax": {"samples": 2},
+    "reinforce_plus_plus": {"samples": 2},
+    "safe_rlhf": {"cost_limit": 0.5},
+}
 
 
-class LikesW30:
-    """A reward for one word."""
+class LikesLateWords:
+    """A reward that rises with the numbers of the words said."""
 
     def fingerprint(self):
-        return "likes w30"
+        return "likes late words"
 
     def __call__(self, prompt, answers):
-        return [answer.split().count("w30") / max(1, len(answer.split())) for answer in answers]
+        said = [[int(word[1:]) for word in answer.split() if word[1:].isdigit()] for answer in answers]
+        return [sum(numbers) / (34 * max(1, len(numbers))) for numbers in said]
+
+
+class DislikesW5:
+    """A cost for one word."""
+
+    def fingerprint(self):
+        return "dislikes w5"
+
+    def __call__(self, prompt, answers):
+        return [float("w5" in answer.split()) for answer in answers]
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +49,10 @@ def target(tmp_path_factory):
 
 
 def resources(folder, **more):
-    return Resources(workdir=folder, **{"preferences": tiny_folder.pairs(), "reward": LikesW30(), **more})
+    return Resources(
+        workdir=folder,
+        **{"preferences": tiny_folder.pairs(), "reward": LikesLateWords(), "cost": DislikesW5(), **more},
+    )
 
 
 def treat(name, target, given, **dials):
@@ -54,7 +74,7 @@ def test_the_reward_rises_and_the_old_target_stays(target, tmp_path, name):
     assert last > first + 0.02
     assert {"kl", "entropy", "length", "repetition", "truncated", "refused"} <= set(lines[0])
     told = treated.describe()
-    assert told["training"]["flops"] > 0 and told["data"]["reward"] == "likes w30"
+    assert told["training"]["flops"] > 0 and told["data"]["reward"] == "likes late words"
     saved = [n for n, _ in treated.model.named_parameters()]
     assert not [n for n in saved if "value_head" in n or "lora" in n]
     again = treat(name, target, resources(tmp_path))
@@ -69,6 +89,17 @@ def test_a_reward_is_learnt_from_the_preferences_and_gold_is_watched_only(target
     assert lines[-1]["reward"] > lines[0]["reward"]
     treat("rloo", target, resources(tmp_path / "blind", reward=None), **dials)
     assert "gold" not in history(tmp_path / "blind", "rloo")[0]
+
+
+@pytest.mark.parametrize("estimator", ["rloo", "grpo", "remax", "reinforce_plus_plus"])
+def test_safe_rlhf_takes_any_estimator_and_shows_reward_cost_and_lambda(target, tmp_path, estimator):
+    treat("safe_rlhf", target, resources(tmp_path), estimator=estimator, steps=2)
+    for line in history(tmp_path, "safe_rlhf"):
+        assert {"reward", "cost", "lambda"} <= set(line)
+    with pytest.raises(InputError, match="safe_rlhf needs a cost"):
+        treat("safe_rlhf", target, resources(tmp_path, cost=None))
+    with pytest.raises(InputError, match="estimator 'none' is not known"):
+        treat("safe_rlhf", target, resources(tmp_path), estimator="none")
 
 
 def test_adapters_and_a_kl_budget(target, tmp_path):

@@ -53,6 +53,7 @@ def align_model(
             workdir=out,
             **given,
             reward=subject.reward if "reward" in wanted else None,
+            cost=subject.cost if "cost" in wanted else None,
             targets=helper_targets(treatment, subject),
             seed=seed,
             progress=bar.update,

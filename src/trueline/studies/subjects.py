@@ -72,6 +72,15 @@ class Subject:
 
         return GoldReward(self.world)
 
+    @cached_property
+    def cost(self) -> Any:
+        """The harm of answers on the testbed, or None."""
+        if self.world is None:
+            return None
+        from trueline.testbed.gold import CostOfHarm
+
+        return CostOfHarm(self.world)
+
 
 def load_subject(spec: TargetSpec) -> Subject:
     """Load what a target specification names.

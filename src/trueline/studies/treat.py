@@ -48,6 +48,7 @@ def apply_treatment(
             labels=_labels(spec, subject, arm.seed) if "labels" in wanted else None,
             rankings=_rankings(spec, subject, arm.seed) if "rankings" in wanted else None,
             reward=subject.reward if "reward" in wanted else None,
+            cost=subject.cost if "cost" in wanted else None,
             targets=helper_targets(treatment, subject),
             seed=arm.seed,
             progress=bar.update,

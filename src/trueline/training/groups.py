@@ -17,6 +17,7 @@ from .batches import BatchKind, Example
 from .readings import Reading
 
 OLD = "old"  # the name under which examples carry the log-probabilities that the policy had when it drew
+ADVANTAGES = "advantages"  # of answers (a fact) or of tokens (given)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -31,6 +31,7 @@ from .codec import Speech
 from .flops import forward_flops, model_size
 from .generating import Generator, ModuleGenerator
 from .groups import Group, Method, RolloutConfig
+from .lagrangian import COST, MULTIPLIER, Lagrangian, combined
 from .readings import LOGPS, TOKEN_VALUES, Reading
 from .scoring import Forward, look_at
 from .watching import figures, scores_of
@@ -41,7 +42,8 @@ class Rollouts:
     """Prompts in a seeded order, answered by the policy as it stands.
 
     ``batch_size`` prompts make an optimiser step; ``limit`` counts those steps and overrides ``epochs``.
-    ``watch`` names further scores of the answers to be kept in the history (gold reward, refusals ...).
+    ``watch`` names further scores of the answers to be kept in the history (gold reward, refusals ...). Under a
+    ``constraint`` the method learns from the reward less the cost's share.
     """
 
     prompts: Sequence[Conversation]
@@ -55,6 +57,7 @@ class Rollouts:
     limit: int | None = None
     seed: int = 0
     watch: Mapping[str, RewardModel] = field(default_factory=dict)
+    constraint: Lagrangian | None = None
     generator: Generator = field(default_factory=ModuleGenerator)
 
     def __post_init__(self) -> None:
@@ -73,6 +76,7 @@ class Rollouts:
         self._made: tuple[int, list[Example], dict[str, float]] | None = None
         self._flops = 0.0
         self._stopped: str | None = None
+        self._history: Sequence[Mapping[str, float]] = ()
 
     @property
     def kind(self) -> BatchKind:
@@ -115,6 +119,7 @@ class Rollouts:
                 "steps": self.steps,
                 "seed": self.seed,
                 "watch": {name: score.fingerprint() for name, score in self.watch.items()},
+                "constraint": None if self.constraint is None else self.constraint.settings(),
                 "generator": self.generator.fingerprint(),
             }
         )
@@ -132,7 +137,8 @@ class Rollouts:
         self.generator.begin(model, self.speech, forward)
 
     def follow(self, history: Sequence[Mapping[str, float]]) -> None:
-        """Stop where the last rollout has spent the KL budget."""
+        """Remember it, and stop where the last rollout has spent the KL budget."""
+        self._history = history
         budget = self.config.kl_budget
         if budget is not None and history and history[-1]["kl"] > budget:
             self._stopped = f"KL {history[-1]['kl']:.3g} nats exceeded the budget of {budget:g}"
@@ -151,6 +157,7 @@ class Rollouts:
         """The examples of a step: a rollout is drawn at its first update, and kept for the others."""
         number, update = divmod(step, self.config.updates)
         if self._made is None or self._made[0] != number:
+            self._multiplier = 0.0 if self.constraint is None else self.constraint.multiplier(self._history)
             groups = self._roll_out(number)
             self._made = (number, self.method.examples(groups), self._line(groups))
         examples = self._made[1]
@@ -214,6 +221,12 @@ class Rollouts:
         texts = tuple(self.speech.said(prompt, start, draw.tokens) for draw in draws)
         asked = texts if greedy is None else (*texts, self.speech.said(prompt, start, greedy[0].tokens))
         rewards = scores_of(self.reward, prompt, asked)
+        watched = {name: scores_of(score, prompt, texts) for name, score in self.watch.items()}
+        if self.constraint is not None:
+            costs = scores_of(self.constraint.cost, prompt, asked)
+            # the figure "reward" is the reward alone; what the method sees has the cost in it
+            watched |= {"reward": rewards[: len(texts)], COST: costs[: len(texts)]}
+            rewards = combined(rewards, costs, self._multiplier)
         return Group(
             index=place,
             prompt=prompt,
@@ -223,7 +236,7 @@ class Rollouts:
             rewards=rewards[: len(texts)],
             old=tuple(torch.tensor(draw.logprobs) for draw in draws),
             baseline=None if greedy is None else rewards[-1],
-            watched={name: scores_of(score, prompt, texts) for name, score in self.watch.items()},
+            watched=watched,
         )
 
     def _read(self, groups: list[Group]) -> list[Group]:
@@ -255,7 +268,8 @@ class Rollouts:
         """The rollout's figures, and what it took."""
         passes = 2 + bool(self._again)  # drawing, the reference, and a second pass
         self._flops = passes * forward_flops(self._size, [group.tree for group in groups])
-        return figures(groups)
+        line = figures(groups)
+        return line if self.constraint is None else {**line, MULTIPLIER: self._multiplier}
 
 
 def _gap(old: Sequence[Tensor], new: Sequence[Tensor]) -> float:

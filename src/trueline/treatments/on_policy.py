@@ -15,6 +15,7 @@ from .trained import Feed, TrainedTreatment, train_folder, within_window
 
 if TYPE_CHECKING:
     from trueline.training.groups import Method, RolloutConfig
+    from trueline.training.lagrangian import Lagrangian
 
 
 class Refused:
@@ -70,6 +71,10 @@ class OnPolicyTreatment(TrainedTreatment):
 
         return RolloutConfig(samples=self.samples, max_tokens=self.max_tokens, kl_budget=self.kl_budget)
 
+    def constraint(self, resources: Resources) -> "Lagrangian | None":
+        """A limit on a cost, where the method has one."""
+        return None
+
     def apply(self, target: Target, resources: Resources) -> Target:
         """A new target with trained weights. Raises InputError without a local model, prompts or a reward."""
         from trueline.training.rollouts import Rollouts, prompts_digest
@@ -77,7 +82,7 @@ class OnPolicyTreatment(TrainedTreatment):
         from .copies import codec_of, fresh_model, local, trained_target
 
         base = local(target, self.name)
-        prompts = prompts_of(self.name, resources)
+        prompts, constraint = prompts_of(self.name, resources), self.constraint(resources)
         config = within_window(self.config(resources.seed), base)
         reward = find_reward(
             self.name,
@@ -100,9 +105,11 @@ class OnPolicyTreatment(TrainedTreatment):
             limit=config.steps,
             seed=config.seed,
             watch=self._watched(resources, reward),
+            constraint=constraint,
         )
+        limits = None if constraint is None else constraint.settings()
         data = {
-            "digest": fingerprint([prompts_digest(prompts), reward.fingerprint()]),
+            "digest": fingerprint([prompts_digest(prompts), reward.fingerprint(), limits]),
             "prompts": len(prompts),
             "left out": rollouts.too_long,
             "reward": reward.fingerprint(),

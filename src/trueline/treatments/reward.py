@@ -34,7 +34,8 @@ def usable(method: str, what: str, given: Any) -> RewardModel:
     if given is None:
         raise InputError(
             f"{method} needs a {what}: give resources.{what}, (prompt, answers) -> a number for each answer, "
-            f"or {what}='trained', or the folder of a {what} model."
+            + ("or reward='trained', " if what == "reward" else "")
+            + f"or the folder of a {what} model."
         )
     if not isinstance(given, RewardModel):
         raise InputError(

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from trueline.core.errors import InputError
 from trueline.training.batches import BatchKind, Example
-from trueline.training.groups import Group, rewards_of
+from trueline.training.groups import ADVANTAGES, Group, rewards_of
 from trueline.training.readings import Reading
 
 
@@ -42,4 +42,4 @@ class LeaveOneOut:
     def examples(self, groups: Sequence[Group]) -> list[Example]:
         """One example a prompt, with an advantage an answer."""
         advantages = leave_one_out(rewards_of(groups, self.beta)).tolist()
-        return [group.example({"advantages": row}) for group, row in zip(groups, advantages)]
+        return [group.example({ADVANTAGES: row}) for group, row in zip(groups, advantages)]

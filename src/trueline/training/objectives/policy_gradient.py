@@ -15,7 +15,7 @@ from torch import Tensor
 
 from trueline.core.errors import InputError
 from trueline.training.batches import BatchKind, Example, Scored
-from trueline.training.groups import OLD
+from trueline.training.groups import ADVANTAGES, OLD
 from trueline.training.readings import ENTROPY, LOGPS, Reading
 
 from .base import Loss, Scorer, Totals, counts
@@ -74,7 +74,7 @@ class PolicyGradientObjective:
         lengths = [len(branch) for example in scored.examples for branch in example.tree.branches]
         moved = torch.split(scored.flat() - scored.given(OLD), lengths)
         log_ratios = torch.stack([tokens.sum() for tokens in moved])
-        advantages = scored.branch_facts("advantages")
+        advantages = scored.branch_facts(ADVANTAGES)
         gains = clipped_surrogate(log_ratios, advantages, low=self.epsilon, high=self.epsilon)
         cut = clipped_share(log_ratios.detach(), advantages, low=self.epsilon, high=self.epsilon)
         return Loss(
