@@ -81,6 +81,7 @@ TREATMENTS: Mapping[str, str] = {
 JUDGES: Mapping[str, str] = {
     "refusal_patterns": "trueline.judges.refusal:RefusalPatterns",
     "refusal_keywords": "trueline.judges.refusal_keywords:RefusalKeywords",
+    "ensemble": "trueline.judges.ensemble:Ensemble",
     "toxicity_linear": "trueline.judges.toxicity:ToxicityClassifier",
 }
 KINDS: Mapping[str, Mapping[str, str]] = {
