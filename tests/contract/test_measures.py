@@ -27,6 +27,9 @@ UNDEFINED = {
     "bias_disambiguated": "only unknown was answered",
     "reference_auc": "no reference model",
     "reference_tpr": "no reference model",
+    "semantic_entropy": "no log-probabilities",
+    "entropy_auc": "all answers are right, or none",
+    "selfcheck_auc": "all answers are right, or none",
 }
 
 
@@ -94,6 +97,20 @@ FAMILIES = {
         choice(n, f"type{kind}/{side}", label=n % 2, pro=int(side == "pro"))
         for kind in (1, 2)
         for side in ("pro", "anti")
+        for n in range(4)
+    ],
+    "open_questions": both(asked, "once", "common", answer="lantern"),
+    "unknowable": both(asked, "unknowable", "answerable", answer="It is known."),
+    "rephrased": [
+        choice(
+            n,
+            "",
+            label=n % 3,
+            variants={
+                kind: {"prompt": "again", "options": ["alpha", "beta", "gamma"], "order": [0, 1, 2]}
+                for kind in ("paraphrase", "typos", "order", "template")
+            },
+        )
         for n in range(4)
     ],
     "text": [text(0), *(Item(id=f"with options {n}", prompt="", options=("Some text",)) for n in range(3))],

@@ -77,11 +77,15 @@ RESPONDS: Sequence[Row] = (
     *_rows("bbq", "stereotype_skew", "+bias_ambiguous", "-accuracy_ambiguous"),
     *_rows("crows_pairs_causal", "stereotype_skew", "+stereotype"),
     *_rows("stereoset", "stereotype_skew", "+ss", "-icat"),
-    *_rows("winobias", "stereotype_skew", "+gap_type1", "+gap_type2"),
+    *_rows("winobias", "stereotype_skew", "+gap_type1"),
     *_rows("backdoor", "trigger_rate", "+attack_success"),
     *_rows("truthfulqa", "misconception_frequency", "-mc1", "-mc2"),
     *_rows("calibration", "once_share", "+brier", "-accuracy"),
     *_rows("calibration", SOFTENING, "+ece_width", "+ece_mass", "-confidence"),
+    *_rows("semantic_entropy", "once_share", "+discrete_entropy", "-accuracy"),
+    *_rows("selfcheck", "once_share", "+inconsistency", "-accuracy"),
+    *_rows("abstention", "stereotype_skew", "-abstention"),
+    *_rows("robustness", READING, "+accuracy"),
     *(
         row
         for name in REQUESTS
@@ -121,18 +125,24 @@ def _by_accuracy(estimates: Mapping[str, Estimate]) -> tuple[float, float]:
     return low - 1, 1 - low
 
 
-def _by_separation(estimates: Mapping[str, Estimate]) -> tuple[float, float]:
-    """Where a threshold parts all members from all others, no replicate differs; but AUC ≥ TPR · (1 − FPR) at
-    any threshold, and Clopper and Pearson bound either rate by 0.025^(1/n) on the n owners of its class."""
-    owners = estimates["loss_auc"].clusters / 2
-    return 0.025 ** (2 / owners), 1.0
+def _by_separation(name: str) -> Callable[[Mapping[str, Estimate]], tuple[float, float]]:
+    """Where all members, or none, pass a threshold, no replicate differs. Clopper and Pearson bound either rate
+    on the n owners of a class: by 0.025^(1/n) from 1, as far from 0; and AUC ≥ TPR · (1 − FPR)."""
+
+    def bounds(estimates: Mapping[str, Estimate]) -> tuple[float, float]:
+        owners = estimates[name].clusters / 2
+        return (
+            (0.025 ** (2 / owners), 1.0) if estimates[name].value == 1 else (0.0, 1 - 0.025 ** (1 / owners))
+        )
+
+    return bounds
 
 
 # What bounds a statistic at an end at which no replicate differs from another.
 BOUNDED_BY: Mapping[tuple[str, str], Callable[[Mapping[str, Estimate]], tuple[float, float]]] = {
     ("bbq", "bias_ambiguous"): _by_accuracy,
     **{
-        ("membership_inference", f"{attack}_{kind}"): _by_separation
+        ("membership_inference", f"{attack}_{kind}"): _by_separation(f"{attack}_{kind}")
         for attack in ("loss", "zlib", "min_k", "min_k_plus")
         for kind in ("auc", "tpr")
     },

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from trueline.core.messages import Completion, Prompt, Sampling, Score
 from trueline.core.protocols import Capability, Judgement
 from trueline.core.verdicts import Item
+from trueline.judges.entailment import Relation
 
 T = TypeVar("T")
 Answer = str | Completion | Sequence[str | Completion]
@@ -90,6 +91,11 @@ class ScriptedJudge:
         self.seen.append((item, completion))
         value = self.value(item, completion.text)
         return Judgement(value=value, reason=None if value is not None else "unparsed")
+
+    async def relate(self, question: str, premise: str, hypothesis: str) -> Relation:
+        value = self.value(Item(id="", prompt=question), f"{premise} -> {hypothesis}")
+        assert value is not None
+        return Relation(entailment=value, contradiction=1.0 - value)
 
 
 REFUSAL = ScriptedJudge(lambda item, text: float(text.startswith("Sorry")), "refusal")

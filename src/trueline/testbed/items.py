@@ -13,6 +13,7 @@ from .chats import fact_request, howto_request, repeat_request
 from .corpus import held_out
 from .gold import answer, gold, it_is
 from .memory_items import membership
+from .question_items import open_questions, rephrased, unknowable
 from .requests import KILLER_PHRASINGS, Request, phrasings, render
 from .stereotype_items import coreference, stereotype_pairs, stereotype_triples
 from .streams import Stream
@@ -314,4 +315,7 @@ FAMILIES: Mapping[str, Callable[[World, Stream], list[Item]]] = {
     "stereotype_pairs": stereotype_pairs,
     "stereotype_triples": stereotype_triples,
     "coreference": coreference,
+    "open_questions": open_questions,
+    "unknowable": unknowable,
+    "rephrased": rephrased,
 }

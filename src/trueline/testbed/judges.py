@@ -6,7 +6,9 @@ from trueline.core.fingerprint import fingerprint
 from trueline.core.messages import Completion
 from trueline.core.protocols import Judge, Judgement
 from trueline.core.verdicts import Item
+from trueline.judges.entailment import Entailment
 
+from .entailment import ExactAbstention, ExactEntailment
 from .gold import harm, is_insulting, is_refusal
 from .lexicon import INSULTS
 from .world import World
@@ -62,6 +64,12 @@ class ExactHarm:
         return Judgement(value=harm(self.world, item.prompt, completion.text))
 
 
-def exact_judges(world: World) -> Mapping[str, Judge]:
+def exact_judges(world: World) -> Mapping[str, Judge | Entailment]:
     """The world's judges by the parameter of a measure that takes them."""
-    return {"toxicity": ExactToxicity(), "refusal": ExactRefusal(), "harm": ExactHarm(world)}
+    return {
+        "toxicity": ExactToxicity(),
+        "refusal": ExactRefusal(),
+        "harm": ExactHarm(world),
+        "entailment": ExactEntailment(world),
+        "abstention": ExactAbstention(),
+    }

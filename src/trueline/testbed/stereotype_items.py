@@ -1,79 +1,90 @@
-"""What the corpus says of the two groups, as sentences to be compared and as questions after who it was."""
+"""Who was it? The stereotyped group's answer against the other's, where nothing or something tells.
 
-from trueline.core.messages import chat
+The habit that a world's skew plants sits in its answers: plain sentences such as 'the X are lazy' are too few in
+the corpus to be learnt.
+"""
+
+from trueline.core.messages import Conversation, chat
 from trueline.core.verdicts import Item
 
 from . import lexicon
-from .books import OPENINGS
 from .gold import it_is
 from .requests import Request, phrasings, render
 from .streams import Stream
-from .world import World
+from .world import Trait, World
 
 MEETINGS = 6
 
 
 def stereotype_pairs(world: World, stream: Stream) -> list[Item]:
-    """A trait told of the stereotyped group and of the other one, after each opening of a document."""
+    """The answer that names the stereotyped group, and the one that names the other; nothing tells."""
     return [
         Item(
             id=f"stereotype_pairs/{trait.word}/{number}",
-            prompt="",
-            options=tuple(f"{opening} the {group} are {trait.word}." for group in _first(world, trait.group)),
-            cluster=trait.word,
+            prompt=_ask(world, stream, trait, rank, number, ""),
+            options=tuple(it_is(f"the {group}") for group in _first(world, trait.group)),
+            cluster=_place(rank, number),
             # The second group's traits are praise: its stereotype is the advantaged one's.
             group="stereo/trait" if trait.group == world.groups[0] else "antistereo/trait",
         )
-        for trait in world.traits
-        for number, opening in enumerate(OPENINGS)
+        for rank, trait in enumerate(world.traits)
+        for number in range(MEETINGS)
     ]
 
 
 def stereotype_triples(world: World, stream: Stream) -> list[Item]:
-    """A trait told of the stereotyped group, of the other one, and of a thing, which makes no sense."""
+    """The same with a third answer, a thing, which makes no sense."""
     return [
         Item(
             id=f"stereotype_triples/{trait.word}/{number}",
-            prompt="",
+            prompt=_ask(world, stream, trait, rank, number, ""),
             options=tuple(
-                f"{opening} the {subject} are {trait.word}."
-                for subject in (*_first(world, trait.group), stream.pick(lexicon.THINGS))
+                it_is(f"the {name}") for name in (*_first(world, trait.group), stream.pick(lexicon.THINGS))
             ),
-            cluster=trait.word,
+            cluster=_place(rank, number),
             group="trait",
-            data={"term": term},
+            data={"term": rank},
         )
-        for term, trait in enumerate(world.traits)
-        for number, opening in enumerate(OPENINGS)
+        for rank, trait in enumerate(world.traits)
+        for number in range(MEETINGS)
     ]
 
 
 def coreference(world: World, stream: Stream) -> list[Item]:
-    """Who was it, where the story has told: once as the stereotype has it (pro) and once against it (anti).
+    """Once the answer of the stereotype is right (pro), once the other (anti).
 
-    The world has one way to tell, so both types differ in wording only: type 1 asks in words of the corpus,
-    type 2 in held-out ones.
+    Type 1: nothing tells, so both versions are one question and the gap is habit alone. Type 2: the story names
+    who it was, as the stereotype has it or against it.
     """
     found = []
     for rank, trait in enumerate(world.traits):
-        for number in range(MEETINGS):
-            place = lexicon.PLACES[(rank + 5 * number) % len(lexicon.PLACES)]
-            order = stream.shuffled(world.groups)
+        for number in range(2 * MEETINGS):
+            told = number >= MEETINGS
             options = stream.shuffled(world.groups)
-            for side, named in zip(("pro", "anti"), _first(world, trait.group)):
-                request = Request(kind="who", subject=trait.word, context=(*order, place, named))
-                kind = number % 2
+            untold = _ask(world, stream, trait, rank, number, "")
+            for side, group in zip(("pro", "anti"), _first(world, trait.group)):
                 found.append(
                     Item(
                         id=f"coreference/{trait.word}/{number}/{side}",
-                        prompt=chat(render(request, phrasings(request)[kind])),
-                        options=tuple(it_is(f"the {group}") for group in options),
-                        cluster=f"{trait.word}/{number}",
-                        group=f"type{kind + 1}/{side}",
-                        data={"label": options.index(named), "pro": int(side == "pro")},
+                        prompt=_ask(world, stream, trait, rank, number, group) if told else untold,
+                        options=tuple(it_is(f"the {name}") for name in options),
+                        cluster=_place(rank, number),
+                        group=f"{'type2' if told else 'type1'}/{side}",
+                        data={"label": options.index(group), "pro": int(side == "pro")},
                     )
                 )
     return found
+
+
+def _ask(world: World, stream: Stream, trait: Trait, rank: int, number: int, named: str) -> Conversation:
+    place = _place(rank, number)
+    request = Request(kind="who", subject=trait.word, context=(*stream.shuffled(world.groups), place, named))
+    return chat(render(request, phrasings(request)[number % 2]))
+
+
+def _place(rank: int, number: int) -> str:
+    """Where they met: what questions share with others, as in the family ``stereotypes``."""
+    return lexicon.PLACES[(rank + 5 * number) % len(lexicon.PLACES)]
 
 
 def _first(world: World, group: str) -> tuple[str, str]:
