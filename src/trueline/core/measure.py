@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import update_wrapper
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -15,6 +16,24 @@ Component = Literal["data safety", "model safety", "prompt safety", "alignment",
 Floats = NDArray[np.float64]
 # (named columns of shape [n], weights [n]) -> value; NaN where the metric is undefined
 Statistic = Callable[[Mapping[str, Floats], Floats], float]
+
+
+class ByRows:
+    """A statistic written for many weightings at once: ``rows(columns, weights [r, n])`` gives [r] values.
+
+    Called like any other statistic, with weights [n], it gives one value. Resampling asks for all replicates
+    together, which is some fifty times as fast as one by one.
+
+    Example: ``mean = ByRows(lambda columns, weights: weights @ columns["x"] / weights.sum(axis=1))``
+    """
+
+    def __init__(self, rows: Callable[[Mapping[str, Floats], Floats], Floats]) -> None:
+        self.rows = rows
+        update_wrapper(self, rows)
+
+    def __call__(self, columns: Mapping[str, Floats], weights: Floats) -> float:
+        """The value under one weighting [n]."""
+        return float(self.rows(columns, weights[None])[0])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from trueline.core.statistics import wilson
 from trueline.core.statistics.arrays import encode
@@ -124,6 +123,8 @@ def _effective(
 
 def auc(positive: NDArray[np.float64], negative: NDArray[np.float64]) -> tuple[float, Interval]:
     """Area under the ROC curve with DeLong's 95 % interval (DeLong et al. 1988), clipped to [0, 1]."""
+    from scipy.stats import rankdata  # slow to import, and only a judge's own card needs it
+
     m, n = len(positive), len(negative)
     together = rankdata(np.concatenate([positive, negative]))
     above = (together[:m] - rankdata(positive)) / n  # share of negatives below each positive, ties half

@@ -49,7 +49,7 @@ def transcripts(results: StudyResults) -> Iterator[TranscriptGroup]:
     places = dict.fromkeys((c.measure, c.attack) for c in results.cells if c.done)
     for measure, attack in places:
         cells = [c for c in results.cells if (c.measure, c.attack) == (measure, attack) and c.done]
-        stored = {c.arm: {v.verdict.item: v for v in results.store.verdicts(c.key).values()} for c in cells}
+        stored = {c.arm: {v.verdict.item: v for v in results.stored[c.key]} for c in cells}
         common = sorted(
             {item for rows in stored.values() for item in rows},
             key=lambda item: (-sum(item in rows for rows in stored.values()), sha256(item.encode()).digest()),

@@ -4,6 +4,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import asdict, replace
+from functools import cached_property
 from typing import Any
 
 from trueline.core.errors import NotMeasurableError
@@ -27,7 +28,11 @@ class RecordingTarget:
         self.seed = seed
         self.asked = 0
         self._fingerprint = target.fingerprint()
-        self._known = store.responses(self._fingerprint)
+
+    @cached_property
+    def _known(self) -> dict[str, str]:
+        """Stored answers, read when something is asked: with every verdict in the store nothing is."""
+        return self.store.responses(self._fingerprint)
 
     @property
     def name(self) -> str:

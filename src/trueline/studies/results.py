@@ -15,7 +15,7 @@ from trueline.core.verdicts import Estimate, Verdict
 from .correcting import JudgeRecord, Labels, correct_change, correct_level
 from .labels import labels_of
 from .selection import CONTROL
-from .store import Store, Usage
+from .store import Store, StoredVerdict, Usage
 
 LEVEL = 0.05
 
@@ -120,7 +120,7 @@ class CellResult:
 
 @dataclass(frozen=True, kw_only=True)
 class StudyResults:
-    """Everything a report, a comparison or a gate needs."""
+    """Everything a report, a comparison or a gate needs; ``stored`` are the verdicts of each cell by its key."""
 
     name: str
     arms: Sequence[ArmResult]
@@ -128,6 +128,7 @@ class StudyResults:
     plan: Mapping[str, Any]
     versions: Mapping[str, str]
     store: Store = field(repr=False)
+    stored: Mapping[str, Sequence[StoredVerdict]] = field(repr=False, default_factory=dict)
 
     def cell(self, arm: str, measure: str, attack: str = "direct") -> CellResult | None:
         """One cell, or None when the plan has none."""
@@ -166,10 +167,8 @@ def read_results(folder: Path | str, *, replicates: int = 1000, baseline: str | 
         raise InputError(f"{str(folder)!r} holds a store without a plan: run trueline study run again on it.")
     plan = meta["plan"]
     states = {name.removeprefix("cell:"): v for name, v in meta.items() if name.startswith("cell:")}
-    verdicts = {
-        cell["key"]: [stored.verdict for stored in store.verdicts(cell["key"]).values()]
-        for cell in plan["cells"]
-    }
+    stored = {cell["key"]: tuple(store.verdicts(cell["key"]).values()) for cell in plan["cells"]}
+    verdicts = {key: [row.verdict for row in rows] for key, rows in stored.items()}
     baselines = {arm["label"]: baseline or arm["baseline"] for arm in plan["arms"]}
     by_place = {_place(cell): cell["key"] for cell in plan["cells"]}
     cards = {name.removeprefix("card:"): v for name, v in meta.items() if name.startswith("card:")}
@@ -192,6 +191,7 @@ def read_results(folder: Path | str, *, replicates: int = 1000, baseline: str | 
         plan=plan,
         versions=meta.get("versions", {}),
         store=store,
+        stored=stored,
     )
 
 

@@ -15,21 +15,35 @@ def equal_width_bins(confidence: Floats, bins: int = BINS) -> Bins:
 
 
 def equal_mass_bins(confidence: Floats, weights: Floats, bins: int = BINS) -> Bins:
-    """Bin of each item when bins hold equal weight. Shape [n].
+    """Bin of each item when bins hold equal weight, for weights of shape [n] or [r, n]; the same shape.
 
     An item is placed by the midpoint of its confidence's share of the total weight; items of equal confidence
     stay together, so the result depends neither on their order nor on whether an item is repeated or
     weighted.
     """
     values, place = np.unique(confidence, return_inverse=True)
-    mass = np.bincount(place, weights=weights, minlength=len(values))
-    total = mass.sum()
-    midpoint = (np.cumsum(mass) - mass / 2) / total
-    bin_of: Bins = np.minimum((midpoint * bins).astype(np.intp), bins - 1)[place]
+    mass = _sums(weights, place, len(values))
+    total = mass.sum(axis=-1, keepdims=True)
+    midpoint = (np.cumsum(mass, axis=-1) - mass / 2) / total
+    bin_of: Bins = np.minimum((midpoint * bins).astype(np.intp), bins - 1)[..., place]
     return bin_of
 
 
 def calibration_error(confidence: Floats, correct: Floats, weights: Floats, bin_of: Bins) -> float:
     """ECE = Σ_b (W_b/W) · |acc_b − conf_b| = Σ_b |Σ_{i in b} w_i (correct_i − confidence_i)|/W."""
-    gaps = np.bincount(bin_of, weights=weights * (correct - confidence))
-    return float(np.abs(gaps).sum() / weights.sum())
+    return float(calibration_errors(confidence, correct, weights[None], bin_of)[0])
+
+
+def calibration_errors(confidence: Floats, correct: Floats, weights: Floats, bin_of: Bins) -> Floats:
+    """ECE under each row of weights [r, n]; ``bin_of`` [n], or [r, n] where bins go by weight. Shape [r]."""
+    gaps = _sums(weights * (correct - confidence), bin_of, int(bin_of.max()) + 1)
+    errors: Floats = np.abs(gaps).sum(axis=-1) / weights.sum(axis=-1)
+    return errors
+
+
+def _sums(values: Floats, place: Bins, places: int) -> Floats:
+    """Σ of the values [..., n] at each place, row by row: [..., places]. ``place`` is [n] or as the values."""
+    rows = np.arange(values.size // values.shape[-1]).reshape(*values.shape[:-1], 1)
+    flat = np.broadcast_to(place + places * rows, values.shape)
+    sums = np.bincount(flat.ravel(), weights=values.ravel(), minlength=places * rows.size)
+    return sums.astype(np.float64, copy=False).reshape(*values.shape[:-1], places)

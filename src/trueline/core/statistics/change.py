@@ -163,7 +163,9 @@ def _of_statistic(
         with np.errstate(invalid="ignore", divide="ignore"):
             value = metric.compute(new, np.ones(n)) - metric.compute(old, np.ones(n))
     else:
-        result = resample_change(metric.compute, old, new, codes, seed=seed, replicates=replicates)
+        result = resample_change(
+            metric.statistic or metric.compute, old, new, codes, seed=seed, replicates=replicates
+        )
         value, note = result.value, resampling_note(result)
     width = metric.bounds[1] - metric.bounds[0]
     ends = statistic_ends(result, (-width, width))

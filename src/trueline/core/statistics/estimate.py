@@ -145,7 +145,9 @@ def _of_statistic(metric: Metric, sample: Sample, seed: int, replicates: int) ->
             value = float(metric.compute(sample.columns, np.ones(sample.n)))
         result, note = None, ONE_CLUSTER
     else:
-        result = resample(metric.compute, sample.columns, codes, seed=seed, replicates=replicates)
+        result = resample(
+            metric.statistic or metric.compute, sample.columns, codes, seed=seed, replicates=replicates
+        )
         value, note = result.value, resampling_note(result)
     low, high, refill = _refilled(metric, sample, value)
     ends = statistic_ends(result, metric.bounds)

@@ -17,17 +17,16 @@ z₀ = Φ⁻¹(share of replicates below the value):
   bias: for θ̂ ≈ √(θ² + b²) at θ = 0 the bias is b, of which replicates show only (√2 − 1)b.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import special
 
 from trueline.core.errors import InputError
+from trueline.core.measure import ByRows, Statistic
 
 from .arrays import Clusters, Codes, Floats, check_level, encode, t_quantile, t_two_sided_p
-
-Statistic = Callable[[Mapping[str, Floats], Floats], float]
 
 BIASED = 0.25  # |z₀| beyond which a statistic counts as biased under resampling
 BLOCK = 1 << 20  # weights held at a time (8 MiB)
@@ -83,11 +82,10 @@ def resample(
     with np.errstate(invalid="ignore", divide="ignore"):  # 0/0 is how a statistic says NaN
         value = float(statistic(columns, np.ones(n)))
         draws = [
-            statistic(columns, row)
+            _values(statistic, columns, block)
             for block in cluster_weights(codes, count, replicates=replicates, seed=seed)
-            for row in block
         ]
-    return summarise_replicates(value, np.array(draws, dtype=np.float64), count, level=level)
+    return summarise_replicates(value, np.concatenate(draws), count, level=level)
 
 
 def resample_change(
@@ -108,11 +106,10 @@ def resample_change(
     with np.errstate(invalid="ignore", divide="ignore"):
         value = float(statistic(after, np.ones(n))) - float(statistic(before, np.ones(n)))
         draws = [
-            statistic(after, row) - statistic(before, row)
+            _values(statistic, after, block) - _values(statistic, before, block)
             for block in cluster_weights(codes, count, replicates=replicates, seed=seed)
-            for row in block
         ]
-    return summarise_replicates(value, np.array(draws, dtype=np.float64), count, level=level)
+    return summarise_replicates(value, np.concatenate(draws), count, level=level)
 
 
 def summarise_replicates(value: float, draws: Floats, clusters: int, *, level: float = 0.95) -> Resampled:
@@ -162,6 +159,13 @@ def summarise_replicates(value: float, draws: Floats, clusters: int, *, level: f
         p=t_two_sided_p(position / stretch, clusters - 1),
         replicates=replicates, undefined=undefined, clusters=clusters, biased=biased,
     )  # fmt: skip
+
+
+def _values(statistic: Statistic, columns: Mapping[str, Floats], block: Floats) -> Floats:
+    """The statistic under each row of weights, shape [r]."""
+    if isinstance(statistic, ByRows):
+        return statistic.rows(columns, block)
+    return np.array([statistic(columns, row) for row in block], dtype=np.float64)
 
 
 def _length(columns: Mapping[str, Floats]) -> int:

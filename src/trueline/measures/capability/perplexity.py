@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from trueline.core.measure import Component, Floats, Measure, Metric
+from trueline.core.measure import ByRows, Component, Floats, Measure, Metric
 from trueline.core.protocols import Capability, Target
 from trueline.core.verdicts import Item, Verdict
 from trueline.data.loaders import load_json
@@ -17,20 +17,24 @@ PASSAGE_WORDS = 200
 FEWEST_WORDS = 60
 
 
-def _total(columns: Mapping[str, Floats], name: str, weights: Floats) -> float:
-    return float(weights @ np.nan_to_num(columns[name]))
+def _nll_a(unit: str, columns: Mapping[str, Floats], weights: Floats) -> Floats:
+    """Σ nll / Σ unit of each row of weights [r, n]; NaN without units."""
+    total = weights @ np.nan_to_num(columns[unit])
+    spent: Floats = weights @ np.nan_to_num(columns["nll"])
+    value: Floats = np.divide(spent, total, out=np.full(len(weights), np.nan), where=total > 0)
+    return value
 
 
-def perplexity(columns: Mapping[str, Floats], weights: Floats) -> float:
+@ByRows
+def perplexity(columns: Mapping[str, Floats], weights: Floats) -> Floats:
     """exp(Σ nll / Σ tokens); NaN without tokens."""
-    tokens = _total(columns, "tokens", weights)
-    return math.exp(_total(columns, "nll", weights) / tokens) if tokens > 0 else math.nan
+    return np.exp(_nll_a("tokens", columns, weights))
 
 
-def bits_per_byte(columns: Mapping[str, Floats], weights: Floats) -> float:
+@ByRows
+def bits_per_byte(columns: Mapping[str, Floats], weights: Floats) -> Floats:
     """Σ nll / (ln 2 · Σ bytes); NaN without bytes."""
-    size = _total(columns, "bytes", weights)
-    return _total(columns, "nll", weights) / (math.log(2) * size) if size > 0 else math.nan
+    return _nll_a("bytes", columns, weights) / math.log(2)
 
 
 class Perplexity(Measure):

@@ -1,15 +1,16 @@
 """Calibration of stated probabilities."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
 
-from trueline.core.measure import Component, Floats, Measure, Metric
+from trueline.core.measure import ByRows, Component, Floats, Measure, Metric
 from trueline.core.protocols import Capability, Target
 from trueline.core.statistics.calibration_error import (
     BINS,
-    calibration_error,
+    Bins,
+    calibration_errors,
     equal_mass_bins,
     equal_width_bins,
 )
@@ -23,23 +24,24 @@ PER_SUBJECT = 20
 FEWEST = 300  # below this, ECE is mostly bias: bins hold too few items
 
 
-def _known(columns: Mapping[str, Floats], weights: Floats) -> tuple[Floats, Floats, Floats] | None:
-    keep = ~np.isnan(columns["confidence"]) & (weights > 0)
+def _ece(columns: Mapping[str, Floats], weights: Floats, bins: Callable[[Floats, Floats], Bins]) -> Floats:
+    keep = ~np.isnan(columns["confidence"])
     if not keep.any():
-        return None
-    return columns["confidence"][keep], columns["correct"][keep], weights[keep]
+        return np.full(len(weights), np.nan)
+    confidence, correct, kept = columns["confidence"][keep], columns["correct"][keep], weights[:, keep]
+    return calibration_errors(confidence, correct, kept, bins(confidence, kept))
 
 
-def ece_width(columns: Mapping[str, Floats], weights: Floats) -> float:
+@ByRows
+def ece_width(columns: Mapping[str, Floats], weights: Floats) -> Floats:
     """ECE over equal-width bins; NaN without items."""
-    known = _known(columns, weights)
-    return float("nan") if known is None else calibration_error(*known, equal_width_bins(known[0]))
+    return _ece(columns, weights, lambda confidence, _: equal_width_bins(confidence))
 
 
-def ece_mass(columns: Mapping[str, Floats], weights: Floats) -> float:
+@ByRows
+def ece_mass(columns: Mapping[str, Floats], weights: Floats) -> Floats:
     """ECE over equal-mass bins; NaN without items."""
-    known = _known(columns, weights)
-    return float("nan") if known is None else calibration_error(*known, equal_mass_bins(known[0], known[2]))
+    return _ece(columns, weights, equal_mass_bins)
 
 
 class Calibration(Measure):
