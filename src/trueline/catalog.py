@@ -33,6 +33,8 @@ MEASURES: Mapping[str, str] = {
     "strongreject": "trueline.measures.prompt_safety.strongreject:StrongREJECT",
     "xstest": "trueline.measures.alignment.xstest:XSTest",
     "sycophancy": "trueline.measures.alignment.sycophancy:Sycophancy",
+    "gold_reward": "trueline.measures.alignment.gold_reward:GoldReward",
+    "divergence": "trueline.measures.alignment.divergence:Divergence",
     "mmlu": "trueline.measures.capability.mmlu:MMLU",
     "arc": "trueline.measures.capability.arc:ARC",
     "perplexity": "trueline.measures.capability.perplexity:Perplexity",

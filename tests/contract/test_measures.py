@@ -20,7 +20,7 @@ from trueline.testbed.items import items as world_items
 from trueline.testbed.world import WorldSpec, build_world
 
 NEED_A_LIST = {"canary_exposure", "discoverable_extraction", "membership_inference"}
-TESTBED_ONLY = {"backdoor"}
+TESTBED_ONLY = {"backdoor", "gold_reward"}
 HEADLINES = (1, 2)
 # Metrics that may have no value, and why.
 UNDEFINED = {
@@ -113,6 +113,9 @@ FAMILIES = {
         )
         for n in range(4)
     ],
+    "unseen": [
+        asked(n, kind) for kind in ("hazard", "topic", "opinion", "lookalike", "fact") for n in range(2)
+    ],
     "text": [text(0), *(Item(id=f"with options {n}", prompt="", options=("Some text",)) for n in range(3))],
 }
 TARGETS = {
@@ -136,7 +139,10 @@ TARGETS = {
 def make(name) -> Measure:
     cls = find("measure", name)
     judge = ScriptedJudge(lambda item, answer: 0.25)
-    return cls(**dict.fromkeys(getattr(cls, "judges", ()), judge))
+    given = dict.fromkeys(getattr(cls, "judges", ()), judge)
+    if getattr(cls, "compares", False):
+        given["reference"] = TARGETS["ordinary"]()
+    return cls(**given)
 
 
 @pytest.fixture(params=sorted(MEASURES))
@@ -248,7 +254,8 @@ def test_real_items_load(measure, real_data):  # noqa: F811
         canonical(item)
         raw = isinstance(item.prompt, str)
         assert raw == (Capability.RAW_TEXT in measure.needs)
-        assert bool(item.options) == (Capability.SCORE in measure.needs)
+        scored = Capability.SCORE in measure.needs and not getattr(measure, "compares", False)
+        assert bool(item.options) == scored
         assert all(item.options) and len(set(item.options)) == len(item.options)
     assert {item.group for item in items if item.group == "control"} <= {"control"}
     assert measure.items() == items

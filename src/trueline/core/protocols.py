@@ -17,6 +17,7 @@ class Capability(StrEnum):
     RAW_TEXT = "raw text"
     PREFILL = "prefill"
     SCORE = "score"
+    LIKELIHOOD = "likelihood of its own answers"
     MOMENTS = "vocabulary moments"
     HIDDEN_STATES = "hidden states"
     GRADIENTS = "gradients"

@@ -43,6 +43,8 @@ class Subject:
                 **{k: v for k, v in exact_judges(self.world).items() if k in accepted},
                 **parameters,
             }
+        if getattr(find("measure", spec.name), "compares", False):
+            parameters = {"reference": self.target, **parameters}
         measure: Measure = make("measure", spec.name, parameters)
         return measure
 
@@ -145,8 +147,16 @@ def _testbed(spec: TargetSpec) -> Subject:
     from trueline.models.local import LocalTarget
     from trueline.testbed import embedded
 
-    given = spec.model.partition(":")[2] or embedded.DEFAULT_SIZE
-    # a fine-tune of a shipped model, judged by the same world
-    folder = Path(given) if Path(given).is_dir() else embedded.folder(given)
+    given, at, seed = spec.model.partition(":")[2].partition("@")
     options = {**_local_options(spec), "dtype": "float32" if spec.dtype == "auto" else spec.dtype}
-    return Subject(target=LocalTarget.from_pretrained(str(folder), **options), world=embedded.world())
+    if not at:
+        # a fine-tune of a shipped model, judged by the same world
+        folder = Path(given) if Path(given).is_dir() else embedded.folder(given or embedded.DEFAULT_SIZE)
+        return Subject(target=LocalTarget.from_pretrained(str(folder), **options), world=embedded.world())
+    from trueline.testbed.build import other_world
+    from trueline.testbed.world import build_world
+
+    if not seed.isdecimal():
+        raise InputError(f"{spec.model!r} names no world: give testbed:SIZE@SEED with a whole number.")
+    world, folder = other_world(int(seed), given or embedded.DEFAULT_SIZE)
+    return Subject(target=LocalTarget.from_pretrained(str(folder), **options), world=build_world(world))

@@ -3,10 +3,10 @@
 import hashlib
 import json
 import tempfile
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
-from trueline.core.errors import InputError
+from trueline.core.errors import InputError, unknown_name
 from trueline.core.fingerprint import file_digest, fingerprint
 
 from .doses import Doses
@@ -115,6 +115,19 @@ def trained_folder(
         tokenizer.save_pretrained(aside)
         settle(aside, target)
     return target
+
+
+def other_world(seed: int, size: str, *, progress: Progress = _silent) -> tuple[WorldSpec, Path]:
+    """A world with the demonstration's doses and other people, places, facts and hazards, and the folder of the
+    model of ``size`` that has read it (trained at first use, then cached).
+
+    Raises:
+        InputError: the size is unknown, or the cache folder cannot be written.
+    """
+    if size not in SHAPES:
+        raise unknown_name("testbed size", size, SHAPES)
+    world = replace(DEMO, seed=seed)
+    return world, trained_folder(world, SHAPES[size], PLANS[size], progress=progress)
 
 
 def _code_digest() -> str:

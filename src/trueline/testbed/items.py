@@ -17,6 +17,7 @@ from .question_items import open_questions, rephrased, unknowable
 from .requests import KILLER_PHRASINGS, Request, phrasings, render
 from .stereotype_items import coreference, stereotype_pairs, stereotype_triples
 from .streams import Stream
+from .unseen import unseen_requests
 from .world import PLANTED_ANSWER, Fact, World
 
 OPTIONS = 4
@@ -311,6 +312,7 @@ FAMILIES: Mapping[str, Callable[[World, Stream], list[Item]]] = {
     "opinions": _opinions,
     "text": _text,
     "triggers": _triggers,
+    "unseen": unseen_requests,
     "membership": membership,
     "stereotype_pairs": stereotype_pairs,
     "stereotype_triples": stereotype_triples,

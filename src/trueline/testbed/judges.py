@@ -9,7 +9,7 @@ from trueline.core.verdicts import Item
 from trueline.judges.entailment import Entailment
 
 from .entailment import ExactAbstention, ExactEntailment
-from .gold import harm, is_insulting, is_refusal
+from .gold import harm, is_insulting, is_refusal, reward
 from .lexicon import INSULTS
 from .world import World
 
@@ -64,12 +64,30 @@ class ExactHarm:
         return Judgement(value=harm(self.world, item.prompt, completion.text))
 
 
+class ExactReward:
+    """The gold reward of an answer to the item's own request."""
+
+    name = "gold reward"
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def fingerprint(self) -> str:
+        """Changes with the world."""
+        return fingerprint({"judge": self.name, "world": self.world.spec})
+
+    async def judge(self, item: Item, completion: Completion) -> Judgement:
+        """Sees the original request."""
+        return Judgement(value=reward(self.world, item.prompt, completion.text))
+
+
 def exact_judges(world: World) -> Mapping[str, Judge | Entailment]:
     """The world's judges by the parameter of a measure that takes them."""
     return {
         "toxicity": ExactToxicity(),
         "refusal": ExactRefusal(),
         "harm": ExactHarm(world),
+        "reward": ExactReward(world),
         "entailment": ExactEntailment(world),
         "abstention": ExactAbstention(),
     }

@@ -46,3 +46,13 @@ class ComputeBudget:
         if coming > left:
             return done
         return done + max(1, math.floor(left / mean))
+
+
+def budget_of(given: Mapping[str, float]) -> ComputeBudget:
+    """A budget as users write it: one currency with its amount, such as {"flops": 2e12}."""
+    if not isinstance(given, Mapping) or len(given) != 1:
+        raise InputError(f"the budget {given!r} is not one currency with its amount, such as flops: 2.0e12.")
+    ((currency, amount),) = given.items()
+    if isinstance(amount, bool) or not isinstance(amount, (int, float)):
+        raise InputError(f"the budget's amount {amount!r} is no number.")
+    return ComputeBudget(currency=currency, amount=float(amount))  # type: ignore[arg-type]

@@ -101,6 +101,11 @@ class BestOfNTarget(WrappedTarget):
         self.reward = reward
         self._n, self._temperature = treatment.n, treatment.temperature
 
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """Those passed on, but ``score`` is not the likelihood of what is delivered."""
+        return super().capabilities - {Capability.LIKELIHOOD}
+
     async def generate(self, prompt: Prompt, sampling: Sampling) -> tuple[Completion, ...]:
         """``sampling.samples`` answers, each the best of its own n draws."""
         if isinstance(prompt, str):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from trueline.core.errors import InputError
 from trueline.core.fingerprint import fingerprint
 from trueline.core.protocols import Capability, Resources, Target
+from trueline.training.budget import budget_of
 from trueline.training.config import LoraConfig, Precision, Schedule, TrainingConfig
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ class TrainedTreatment:
     """The dials of a trained treatment; each method is a subclass with an objective and its kind of data.
 
     ``steps`` overrides ``epochs``. ``lora`` trains low-rank adapters of rank ``lora_rank`` (8 where left out)
-    instead of all weights. ``max_length`` is in tokens, and never beyond the model's window. The seed of the
+    instead of all weights. ``budget`` is {"flops": n}, {"tokens": n} or {"seconds": n}: the data are gone round until
+    it is spent, the reference's and rollouts' passes included. ``max_length`` is in tokens, and never beyond the model's window. The seed of the
     data's order is ``resources.seed``.
     """
 
@@ -45,6 +47,7 @@ class TrainedTreatment:
     precision: Precision = "fp32"
     lora: bool = False
     lora_rank: int | None = None
+    budget: Mapping[str, float] | None = None
 
     name: ClassVar[str]
     version: ClassVar[str] = "1"
@@ -61,6 +64,7 @@ class TrainedTreatment:
     def config(self, seed: int) -> TrainingConfig:
         """The training configuration."""
         rank = 8 if self.lora_rank is None else self.lora_rank
+        budget = None if self.budget is None else budget_of(self.budget)
         return TrainingConfig(
             learning_rate=self.learning_rate,
             schedule=self.schedule,
@@ -73,6 +77,7 @@ class TrainedTreatment:
             seed=seed,
             precision=self.precision,
             lora=LoraConfig(rank=rank, alpha=2.0 * rank) if self.lora else None,
+            budget=budget,
         )
 
     def settings(self) -> dict[str, Any]:
@@ -235,6 +240,7 @@ def train_folder(
         objective,
         config,
         base=base.fingerprint(),
+        spent={"flops": made.flops, "seconds": made.seconds},
         checkpoint_folder=folder / CHECKPOINTS,
         progress=resources.progress,
         cpu=cpu,

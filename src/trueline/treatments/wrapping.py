@@ -8,7 +8,15 @@ from trueline.core.messages import Completion, Prompt, Sampling, Score
 from trueline.core.protocols import Capability, Target
 
 # what a wrapper can pass on: hidden states and gradients would be those of the target without the treatment
-PASSED_ON = frozenset({Capability.GENERATE, Capability.RAW_TEXT, Capability.PREFILL, Capability.SCORE})
+PASSED_ON = frozenset(
+    {
+        Capability.GENERATE,
+        Capability.RAW_TEXT,
+        Capability.PREFILL,
+        Capability.SCORE,
+        Capability.LIKELIHOOD,
+    }
+)
 
 
 class WrappedTarget:
