@@ -1,6 +1,7 @@
 """What every verb that runs a study does: plan, price, run, print, write the report, choose the exit code."""
 
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -41,3 +42,52 @@ def run(spec: StudySpec, out: Path, *, dry_run: bool = False, max_cost: float | 
         first, *others = report.unfinished
         more = f" (and {len(others)} more cells)" if others else ""
         raise UnfinishedError(f"unfinished, run the same command again to resume: {first}{more}")
+
+
+def refuse(why: str, **options: Any) -> None:
+    """InputError for an option that this kind of file does not take."""
+    from trueline.core.errors import InputError
+
+    for name, value in options.items():
+        if value is not None:
+            raise InputError(
+                f"--{name.replace('_', '-')} {value} does not go with this file: {why}; leave it out."
+            )
+
+
+def run_methods(file: Path, out: Path | None, *, budget: str | None, only: str | None, dry_run: bool) -> None:
+    """Run a comparison of methods end to end, or only print how much there is to do."""
+    from trueline.core.errors import UnfinishedError
+    from trueline.core.threads import use_available_cores
+    from trueline.reports.comparison import comparison_markdown, summary, write_comparison
+    from trueline.studies.comparison.results import read_comparison_results
+    from trueline.studies.comparison.run import run_comparison
+    from trueline.studies.comparison.spec import read_comparison
+
+    from .progress import Bars
+
+    spec = read_comparison(file, budget)
+    if only is not None:
+        spec = spec.only([title.strip() for title in only.split(",")])
+    if dry_run:
+        trials = sum(method.trials for method in spec.methods) * len(spec.development)
+        arms = sum(len(method.levels) for method in spec.methods) * len(spec.evaluation) * len(spec.seeds)
+        typer.echo(
+            f"{len(spec.methods)} methods: {trials} tuning trials on {len(spec.development)} development worlds, then "
+            f"{arms} arms on {len(spec.evaluation)} unseen worlds with {len(spec.seeds)} seeds, "
+            f"{len(spec.measures)} measures each."
+        )
+        return
+    use_available_cores()
+    folder = out or Path("runs") / spec.name
+    bars = Bars()
+    report, _ = run_comparison(spec, folder, progress=bars)
+    with bars.bar("estimating and writing the report", 1):
+        compared = read_comparison_results(folder)
+        path = write_comparison(compared, folder / "report.html")
+        (folder / "report.md").write_text(comparison_markdown(compared), encoding="utf-8")
+    typer.echo(summary(compared))
+    typer.echo(f"{report.made} verdicts made, {report.stored} were there already.")
+    typer.echo(str(path.resolve()))
+    if report.unfinished:
+        raise UnfinishedError(f"unfinished, run the same command again to resume: {report.unfinished[0]}")

@@ -26,15 +26,28 @@ def run_study_file(
     examples: Annotated[
         int | None, typer.Option("--examples", min=1, help="Training examples of trained treatments.")
     ] = None,
+    budget: Annotated[
+        str | None, typer.Option("--budget", help="One of the budgets that a comparison file names: small.")
+    ] = None,
+    only: Annotated[
+        str | None, typer.Option("--only", help="Methods of a comparison file, by commas; others can follow.")
+    ] = None,
 ) -> None:
     """Plan, price, run, resume; then print the table and write the report.
 
-    Example: trueline study run studies/real.yaml --dry-run
+    FILE is a study, or a comparison of methods (it has "methods").
+
+    Examples: trueline study run studies/real.yaml --dry-run; trueline study run studies/methods.yaml --budget small
     """
-    from trueline.studies.spec import read_spec
+    from trueline.studies.spec import is_comparison, read_spec
 
-    from .runs import run
+    from .runs import refuse, run, run_methods
 
+    if is_comparison(file):
+        refuse("a comparison file says it itself", limit=limit, examples=examples, max_cost=max_cost)
+        run_methods(file, out, budget=budget, only=only, dry_run=dry_run)
+        return
+    refuse("only a comparison of methods has it", budget=budget, only=only)
     spec = read_spec(file)
     if limit is not None:
         limits = {name: min(n, limit) for name, n in spec.limits.items()}

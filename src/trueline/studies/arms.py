@@ -26,7 +26,10 @@ class Arm:
         return self.label == self.baseline
 
 
-def _value(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A parameter as labels write it."""
+    if isinstance(value, Mapping):
+        return ",".join(f"{k}:{shown(v)}" for k, v in value.items())
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
@@ -35,7 +38,7 @@ def _strengths(treatment: Named) -> Iterator[tuple[dict[str, Any], str]]:
     fixed = {k: v for k, v in treatment.parameters.items() if not isinstance(v, list)}
     for values in product(*swept.values()):
         chosen = dict(zip(swept, values))
-        yield {**fixed, **chosen}, " ".join(f"{k}={_value(v)}" for k, v in chosen.items())
+        yield {**fixed, **chosen}, " ".join(f"{k}={shown(v)}" for k, v in chosen.items())
 
 
 def expand(spec: StudySpec) -> list[Arm]:

@@ -175,3 +175,8 @@ def read_spec(path: Path) -> StudySpec:
         line = f" at line {mark.line + 1}" if mark else ""
         raise InputError(f"the study file {str(path)!r} is not valid YAML{line}.") from error
     return parse_spec(value, where=str(path))
+
+
+def is_comparison(path: Path) -> bool:
+    """Whether a file is a comparison of methods (comparison/spec.py) rather than a study."""
+    return re.search(r"(?m)^methods:", read_text(path)) is not None

@@ -31,9 +31,9 @@ class TrainedTreatment:
     """The dials of a trained treatment; each method is a subclass with an objective and its kind of data.
 
     ``steps`` overrides ``epochs``. ``lora`` trains low-rank adapters of rank ``lora_rank`` (8 where left out)
-    instead of all weights. ``budget`` is {"flops": n}, {"tokens": n} or {"seconds": n}: the data are gone round until
-    it is spent, the reference's and rollouts' passes included. ``max_length`` is in tokens, and never beyond the model's window. The seed of the
-    data's order is ``resources.seed``.
+    instead of all weights. ``max_length`` is in tokens, and never beyond the model's window. The seed of the
+    data's order is ``resources.seed``. ``budget`` is {"flops": n}, {"tokens": n} or {"seconds": n}: the data
+    are gone round until it is spent, the reference's and the rollouts' passes included.
     """
 
     learning_rate: float

@@ -1,0 +1,352 @@
+"""The report of a comparison of methods: what each bought, cost and needed; as Markdown, and as one offline page."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from html import escape
+from math import isfinite
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from trueline.studies.comparison.results import CLAIM_SEEDS, Axis, Change, Comparison, Row, at_equal
+
+from .axes import Scale, nice_ticks, spread
+from .html import duration, quantity
+from .words import is_share
+
+CAPABILITY_LOSS = 0.02  # at equal capability: the accuracy that a treatment may cost
+HUES = 7
+
+
+def write_comparison(compared: Comparison, path: Path) -> Path:
+    """Write the page; returns its path."""
+    environment = Environment(
+        loader=PackageLoader("trueline.reports"),
+        autoescape=select_autoescape(default=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(quantity=quantity, duration=duration)
+    harms = harm_axes(compared)
+    charts = [
+        (axis.title, chart, words)
+        for axis in harms
+        for chart, words in (
+            (
+                trade_off_chart(compared, axis, lambda row: row.kl, "divergence, nats an answer"),
+                "against the divergence from the untreated model",
+            ),
+        )
+        if chart
+    ]
+    page = environment.get_template("comparison.html.j2").render(
+        compared=compared,
+        summary=summary(compared),
+        header=["method", "strength", *(axis.title for axis in compared.axes)],
+        rows=[
+            [row.method, row.strength, *(entry(axis, row.changes.get(axis)) for axis in compared.axes)]
+            for row in compared.rows
+        ],
+        clear=[
+            [False, False, *(axis in row.changes and row.changes[axis].clear for axis in compared.axes)]
+            for row in compared.rows
+        ],
+        costs=costs_table(compared),
+        equal=equal_table(compared),
+        sensitivity=sensitivity_table(compared),
+        charts=charts,
+        best=best_words(compared),
+        made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+    )
+    path.write_text(page, encoding="utf-8")
+    return path
+
+
+def harm_axes(compared: Comparison) -> list[Axis]:
+    """Headline metrics that are neither capability nor the divergence itself."""
+    return [
+        axis
+        for axis in compared.axes
+        if axis.component not in ("capability", "scale") and axis.definition.worse != "neither"
+    ]
+
+
+def capability_axis(compared: Comparison) -> Axis | None:
+    """The first capability metric that is a share."""
+    return next((a for a in compared.axes if a.component == "capability" and is_share(a.definition)), None)
+
+
+def summary(compared: Comparison) -> str:
+    """What was compared, in a sentence or two."""
+    spec = compared.spec
+    budget = (
+        "one pass over its data"
+        if spec.compute is None
+        else " and ".join(f"{quantity(amount)} {currency}" for currency, amount in spec.compute.items())
+    )
+    seeds = len(spec.seeds)
+    claim = (
+        ""
+        if seeds >= CLAIM_SEEDS
+        else f" With {seeds} seed{'s' * (seeds > 1)} no claim about methods is made."
+    )
+    return (
+        f"{len(spec.methods)} methods from one base ({spec.size} testbed models), {spec.labels} labels each, "
+        f"{budget} of training, {max((m.trials for m in spec.methods), default=0)} tuning trials a method on world "
+        f"{', '.join(map(str, spec.development))}, judged on unseen world "
+        f"{', '.join(map(str, spec.evaluation))} with {seeds} seed{'s' * (seeds > 1)}.{claim}"
+    )
+
+
+def number(axis: Axis, value: float, signed: bool = False) -> str:
+    """A value of a metric: shares in %."""
+    if not isfinite(value):
+        return "–"
+    sign = "+" if signed else ""
+    return f"{100 * value:{sign}.1f}" if is_share(axis.definition) else f"{value:{sign}.3g}"
+
+
+def entry(axis: Axis, change: Change | None) -> str:
+    """Level, and the change with its interval for new seeds and items."""
+    if change is None:
+        return "not measurable"
+    moved = number(axis, change.value, signed=True)
+    if change.low is not None and change.high is not None:
+        moved += f" [{number(axis, change.low, signed=True)}, {number(axis, change.high, signed=True)}]"
+    shown = f"{number(axis, change.level)} ({moved})"
+    return f"({shown})" if change.uninformative else shown
+
+
+def costs_table(compared: Comparison) -> list[list[str]]:
+    """Method, strength, KL, training steps, tokens, FLOPs and seconds, and errors over items and seeds apart."""
+    head = [
+        "method",
+        "strength",
+        "KL, nats",
+        "steps",
+        "tokens",
+        "FLOPs",
+        "training",
+        "error over items",
+        "spread over seeds",
+    ]
+    lines = [head]
+    for row in compared.rows:
+        change = row.changes.get(compared.best_axis) if compared.best_axis else None
+        axis = compared.best_axis
+        lines.append(
+            [
+                row.method,
+                row.strength,
+                "not measurable" if row.kl is None else f"{row.kl:.3g}",
+                f"{row.costs['steps']:.0f}" if row.costs["steps"] else "–",
+                quantity(row.costs["tokens"]) if row.costs["tokens"] else "–",
+                quantity(row.costs["flops"]) if row.costs["flops"] else "–",
+                duration(row.costs["seconds"]),
+                "–"
+                if not change or change.error_items is None or not axis
+                else number(axis, change.error_items),
+                "–"
+                if not change or change.spread_seeds is None or not axis
+                else number(axis, change.spread_seeds),
+            ]
+        )
+    return lines
+
+
+def equal_table(compared: Comparison) -> list[list[str]]:
+    """Each method's criterion at equal KL, and at the capability loss that is allowed; interpolated, never beyond its
+    strengths."""
+    axis, capability = compared.best_axis, capability_axis(compared)
+    if axis is None:
+        return []
+    kls = sorted(row.kl for row in compared.rows if row.kl is not None and row.kl > 0)
+    level = kls[len(kls) // 2] if kls else None
+    head = ["method"]
+    if level is not None:
+        head.append(f"{axis.title} at KL {level:.2g}")
+    if capability is not None:
+        head.append(
+            f"best {axis.title} at a loss of at most {100 * CAPABILITY_LOSS:g} points of {capability.title}"
+        )
+    lines = [head]
+    for method in compared.spec.methods:
+        rows = [row for row in compared.rows if row.method == method.title]
+        line = [method.title]
+        if level is not None:
+            value = at_equal(rows, axis, lambda row: row.kl, level)
+            line.append("not reached" if value is None else number(axis, value))
+        if capability is not None:
+            line.append(_affordable(rows, axis, capability))
+        lines.append(line)
+    return lines
+
+
+def _affordable(rows: Sequence[Row], axis: Axis, capability: Axis) -> str:
+    sign = -1.0 if axis.definition.worse == "higher" else 1.0
+    allowed = [
+        row
+        for row in rows
+        if axis in row.changes
+        and capability in row.changes
+        and row.changes[capability].value >= -CAPABILITY_LOSS
+    ]
+    if not allowed:
+        return "costs more at every strength"
+    best = max(allowed, key=lambda row: sign * row.changes[axis].level)
+    return f"{number(axis, best.changes[axis].level)} ({best.strength or 'as it is'})"
+
+
+def sensitivity_table(compared: Comparison) -> list[list[str]]:
+    """Every trial's score on the development worlds; the chosen one is marked."""
+    lines = [["method", "trial", "score"]]
+    for title, trials in compared.trials.items():
+        for trial in trials:
+            shown = ", ".join(
+                f"{k} {v:g}" if isinstance(v, float) else f"{k} {v}" for k, v in trial["parameters"].items()
+            )
+            mark = " ←" if trial["parameters"] == compared.chosen.get(title) else ""
+            score = trial["score"]
+            lines.append([title, shown + mark, "–" if score is None else f"{score:.3f}"])
+    return lines
+
+
+def best_words(compared: Comparison) -> str:
+    """The model confidence set in words."""
+    if compared.best is None or compared.best_axis is None:
+        return ""
+    few = (
+        ""
+        if len(compared.spec.seeds) >= CLAIM_SEEDS
+        else " These seeds are too few for a claim about methods."
+    )
+    return (
+        f"May be the best by {compared.best_axis.title} (model confidence set, 95 %, over items of the unseen worlds): "
+        f"{', '.join(compared.best)}.{few}"
+    )
+
+
+def comparison_markdown(compared: Comparison) -> str:
+    """The whole comparison as Markdown, for docs and pull requests."""
+    parts = [
+        summary(compared),
+        "",
+        "**Untreated:** "
+        + "; ".join(f"{axis.title} {number(axis, value)}" for axis, value in compared.untreated.items())
+        + ".",
+    ]
+    table = [["method", "strength", *(axis.title for axis in compared.axes)]]
+    for row in compared.rows:
+        cells = []
+        for axis in compared.axes:
+            change = row.changes.get(axis)
+            text = entry(axis, change)
+            cells.append(f"**{text}**" if change is not None and change.clear else text)
+        table.append([row.method, row.strength, *cells])
+    parts += ["", _markdown(table), "", LEGEND, "", best_words(compared)]
+    for title, lines in (
+        ("What each took", costs_table(compared)),
+        ("At equal divergence, and at equal capability", equal_table(compared)),
+        ("Sensitivity to what was tuned", sensitivity_table(compared)),
+    ):
+        if len(lines) > 1:
+            parts += ["", f"### {title}", "", _markdown(lines)]
+    return "\n".join(parts) + "\n"
+
+
+LEGEND = (
+    "Level (paired change from the untreated model [95 % interval for new seeds and new items, on these worlds]); "
+    "shares in %. In brackets: uninformative. Bold: the interval excludes zero with five seeds or more; it is not "
+    "corrected for the number of cells."
+)
+
+
+def _markdown(lines: Sequence[Sequence[str]]) -> str:
+    head, *body = lines
+    rows = [f"| {' | '.join(head)} |", "|" + " --- |" * len(head)]
+    return "\n".join([*rows, *(f"| {' | '.join(cells)} |" for cells in body)])
+
+
+def trade_off_chart(
+    compared: Comparison, axis: Axis, position: Callable[[Row], float | None], label: str
+) -> str:
+    """A metric against a row's position, a line a method through its strengths, with intervals of the change."""
+    points = [
+        (row, float(x), row.changes[axis])
+        for row in compared.rows
+        if axis in row.changes and (x := position(row)) is not None and isfinite(row.changes[axis].level)
+    ]
+    if len(points) < 2:
+        return ""
+    width, height, left, right, top, bottom = 640, 380, 62, 150, 18, 48
+    base = compared.untreated[axis]
+    xs = [0.0, *(x for _, x, _ in points)]
+    ys = [base] if isfinite(base) else []
+    for _, _, change in points:
+        ys.append(change.level)
+        if change.low is not None and change.high is not None and isfinite(base):
+            ys += [base + change.low, base + change.high]
+    floor = axis.definition.bounds[0] if isfinite(axis.definition.bounds[0]) else None
+    ceiling = axis.definition.bounds[1] if isfinite(axis.definition.bounds[1]) else None
+    x_low, x_high = spread(xs, floor_at=None, ceiling_at=None)
+    y_low, y_high = spread(ys, floor_at=floor, ceiling_at=ceiling)
+    x = Scale(low=x_low, high=x_high, start=left, end=width - right)
+    y = Scale(low=y_low, high=y_high, start=height - bottom, end=top)
+    parts = []
+    for value in nice_ticks(x_low, x_high):
+        if x_low <= value <= x_high:
+            parts.append(
+                f'<line class="grid" x1="{x(value):.1f}" x2="{x(value):.1f}" y1="{y.start}" y2="{y.end}"/>'
+            )
+            parts.append(
+                f'<text class="tick" x="{x(value):.1f}" y="{y.start + 16}" text-anchor="middle">{value:g}</text>'
+            )
+    for value in nice_ticks(y_low, y_high):
+        if y_low <= value <= y_high:
+            parts.append(
+                f'<line class="grid" x1="{x.start}" x2="{x.end}" y1="{y(value):.1f}" y2="{y(value):.1f}"/>'
+            )
+            parts.append(
+                f'<text class="tick" x="{x.start - 8}" y="{y(value) + 4:.1f}" text-anchor="end">'
+                f"{number(axis, value)}</text>"
+            )
+    if isfinite(base):
+        parts.append(
+            f'<line class="frontier" x1="{x.start}" x2="{x.end}" y1="{y(base):.1f}" y2="{y(base):.1f}"/>'
+        )
+    methods = list(dict.fromkeys(row.method for row, _, _ in points))
+    for place, method in enumerate(methods):
+        own = sorted(((px, change) for row, px, change in points if row.method == method), key=lambda p: p[0])
+        hue = f"hue{place % HUES}"
+        dash = ' stroke-dasharray="5 3"' if place >= HUES else ""
+        line = " ".join(f"{x(px):.1f},{y.clip(change.level):.1f}" for px, change in own)
+        parts.append(
+            f'<polyline class="{hue}" style="fill:none;stroke:var(--hue);stroke-width:1.8"{dash} points="{line}"/>'
+        )
+        for px, change in own:
+            if change.low is not None and change.high is not None and isfinite(base):
+                parts.append(
+                    f'<line class="whisker {hue}" x1="{x(px):.1f}" x2="{x(px):.1f}" '
+                    f'y1="{y.clip(base + change.low):.1f}" '
+                    f'y2="{y.clip(base + change.high):.1f}"/>'
+                )
+            parts.append(
+                f'<circle class="dot {hue}" cx="{x(px):.1f}" cy="{y.clip(change.level):.1f}" r="4"/>'
+            )
+        key = top + 14 + 18 * place
+        parts.append(
+            f'<line class="{hue}" style="stroke:var(--hue);stroke-width:1.8"{dash} '
+            f'x1="{width - right + 12}" x2="{width - right + 34}" y1="{key}" y2="{key}"/>'
+        )
+        parts.append(f'<text class="tick" x="{width - right + 40}" y="{key + 4}">{escape(method)}</text>')
+    parts.append(
+        f'<text class="tick" x="{(left + width - right) / 2}" y="{height - 8}" text-anchor="middle">'
+        f"{escape(label)}</text>"
+    )
+    title = f"{axis.title} against {label}, a line a method"
+    return (
+        f'<svg viewBox="0 0 {width} {max(height, top + 30 + 18 * len(methods))}" role="img" '
+        f'aria-label="{escape(title)}">'
+        f"<title>{escape(title)}</title>{''.join(parts)}</svg>"
+    )

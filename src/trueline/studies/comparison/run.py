@@ -1,0 +1,186 @@
+"""Running a comparison: train the worlds' models, tune on development worlds, judge on unseen ones; all resumable.
+
+The folder holds ``development`` and ``evaluation`` (two ordinary studies) and ``comparison.json``: the methods so far,
+what was chosen for each, and every trial's score. A later run with other methods adds to it; what is done is not done
+again.
+"""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trueline.core.errors import InputError
+from trueline.core.fingerprint import canonical
+from trueline.studies.plan import Plan, make_plan
+from trueline.studies.progress import Progress, Silent
+from trueline.studies.results import StudyResults, read_results
+from trueline.studies.run import RunReport, run_study
+from trueline.studies.store import make_folder
+
+from .spec import ComparisonSpec, MethodSpec
+
+DEVELOPMENT, EVALUATION, RECORD = "development", "evaluation", "comparison.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One setting tried: the mean of the criterion over development worlds, None where it has no value."""
+
+    parameters: Mapping[str, Any]
+    score: float | None
+
+
+def run_comparison(
+    spec: ComparisonSpec, out: Path, *, progress: Progress | None = None
+) -> tuple[RunReport, Mapping[str, Sequence[Trial]]]:
+    """Run what is not done yet. Raises what a study raises."""
+    progress = progress or Silent()
+    make_folder(out)
+    spec = _with_earlier(spec, out)
+    ready_worlds(spec, progress)
+    tuned = [method for method in spec.methods if method.trials]
+    trials: dict[str, Sequence[Trial]] = {}
+    if tuned:
+        run_study(development_plan(spec, tuned), out / DEVELOPMENT, progress=progress)
+        trials = read_trials(spec, tuned, read_results(out / DEVELOPMENT, replicates=2))
+    _record(spec, trials, out)
+    report = run_study(evaluation_plan(spec, trials), out / EVALUATION, progress=progress)
+    return report, trials
+
+
+def ready_worlds(spec: ComparisonSpec, progress: Progress) -> None:
+    """Train the models of the worlds that the cache does not hold."""
+    from trueline.testbed.build import other_world
+
+    for seed in (*spec.development, *spec.evaluation):
+        with progress.bar(f"model of world {seed}", 1) as bar:
+            other_world(seed, spec.size, progress=bar.update)
+
+
+def development_plan(spec: ComparisonSpec, tuned: Sequence[MethodSpec]) -> Plan:
+    """Every trial of every tuned method at its middle strength."""
+    treatments = [
+        {
+            "name": method.name,
+            "label": method.title,
+            **spec.parameters(method),
+            **method.middle,
+            **{dial: list(values) for dial, values in method.tune.items()},
+        }
+        for method in tuned
+    ]
+    return make_plan(spec.study(spec.development, treatments, tuning=True))
+
+
+def evaluation_plan(spec: ComparisonSpec, trials: Mapping[str, Sequence[Trial]]) -> Plan:
+    """Every method at what was chosen for it, at each of its strengths."""
+    treatments = [
+        {
+            "name": method.name,
+            "label": method.title,
+            **spec.parameters(method),
+            **chosen(method, trials),
+            **{dial: list(values) for dial, values in method.strength.items()},
+        }
+        for method in spec.methods
+    ]
+    return make_plan(spec.study(spec.evaluation, treatments))
+
+
+def chosen(method: MethodSpec, trials: Mapping[str, Sequence[Trial]]) -> Mapping[str, Any]:
+    """The trial with the best score (the first of equals); InputError where none has one."""
+    if not method.trials:
+        return {}
+    scored = [trial for trial in trials[method.title] if trial.score is not None]
+    if not scored:
+        raise InputError(
+            f"no trial of {method.title} has a score: nothing can be chosen; try other settings."
+        )
+    return max(scored, key=lambda trial: trial.score if trial.score is not None else 0.0).parameters
+
+
+def read_trials(
+    spec: ComparisonSpec, tuned: Sequence[MethodSpec], results: StudyResults
+) -> dict[str, Sequence[Trial]]:
+    """The criterion of every trial, averaged over development worlds; higher is better."""
+    found: dict[str, Sequence[Trial]] = {}
+    for method in tuned:
+        scores: dict[str, list[float]] = {}
+        settings: dict[str, Mapping[str, Any]] = {}
+        for arm in results.arms:
+            if arm.treatment != method.name or not _is_of(arm.parameters, spec.parameters(method)):
+                continue
+            setting = {dial: arm.parameters[dial] for dial in method.tune if dial in arm.parameters}
+            cell = results.cell(arm.label, spec.select.measure)
+            metric = cell.metrics.get(spec.select.metric) if cell else None
+            if metric is None or arm.label.removeprefix("world ").find(method.title) < 0:
+                continue
+            settings[canonical(setting)] = setting
+            value = metric.estimate.value
+            if value is not None:
+                scores.setdefault(canonical(setting), []).append(
+                    value if metric.metric.worse != "higher" else -value
+                )
+        found[method.title] = [
+            Trial(
+                parameters=setting,
+                score=sum(scores[key]) / len(scores[key]) if scores.get(key) else None,
+            )
+            for key, setting in settings.items()
+        ]
+    return found
+
+
+def _is_of(parameters: Mapping[str, Any], fixed: Mapping[str, Any]) -> bool:
+    return all(canonical(parameters.get(name)) == canonical(value) for name, value in fixed.items())
+
+
+def _with_earlier(spec: ComparisonSpec, out: Path) -> ComparisonSpec:
+    """The methods of this run and those that the folder has already; other fields must be the same."""
+    record = read_record(out)
+    if record is None:
+        return spec
+    earlier = ComparisonSpec.model_validate(record["spec"])
+    free = {"methods", "budgets", "seeds", "evaluation", "measures", "attacks"}
+    for name in ComparisonSpec.model_fields.keys() - free:
+        if canonical(_plain(getattr(earlier, name))) != canonical(_plain(getattr(spec, name))):
+            raise InputError(
+                f"{out} holds a comparison with another {name} ({getattr(earlier, name)}, now "
+                f"{getattr(spec, name)}): methods would not be compared on equal terms; give another --out."
+            )
+    named = {method.title for method in spec.methods}
+    kept = tuple(method for method in earlier.methods if method.title not in named)
+    return spec.model_copy(update={"methods": (*kept, *spec.methods)})
+
+
+def _plain(value: Any) -> Any:
+    return value.model_dump(mode="json") if hasattr(value, "model_dump") else value
+
+
+def read_record(out: Path) -> dict[str, Any] | None:
+    """What the folder says of the comparison, or None where it holds none."""
+    file = out / RECORD
+    if not file.is_file():
+        return None
+    try:
+        content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise InputError(f"{file} is damaged ({error}); remove it and run the comparison again.") from error
+    return content
+
+
+def _record(spec: ComparisonSpec, trials: Mapping[str, Sequence[Trial]], out: Path) -> None:
+    content = {
+        "spec": spec.model_dump(mode="json"),
+        "trials": {
+            title: [{"parameters": dict(t.parameters), "score": t.score} for t in found]
+            for title, found in trials.items()
+        },
+        "chosen": {method.title: dict(chosen(method, trials)) for method in spec.methods},
+    }
+    partial = out / f".{RECORD}.{os.getpid()}"
+    partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    partial.rename(out / RECORD)
