@@ -61,6 +61,8 @@ TREATMENTS: Mapping[str, str] = {
     "rloo": "trueline.treatments.rloo:RLOO",
     "safe_rlhf": "trueline.treatments.safe_rlhf:SafeRLHF",
     "grpo": "trueline.treatments.grpo:GRPO",
+    "raft": "trueline.treatments.raft:RAFT",
+    "online_dpo": "trueline.treatments.online_dpo:OnlineDPO",
     "remax": "trueline.treatments.remax:ReMax",
     "reinforce_plus_plus": "trueline.treatments.reinforce_plus_plus:ReinforcePlusPlus",
     "self_reminder": "trueline.treatments.self_reminder:SelfReminder",

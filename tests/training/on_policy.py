@@ -11,12 +11,15 @@ from training_models import llama, naive_logps
 
 from trueline.core.messages import chat
 from trueline.training.advantages.grpo import GroupRelative
+from trueline.training.advantages.online_dpo import OwnPairs
+from trueline.training.advantages.raft import BestAnswer
 from trueline.training.advantages.reinforce_plus_plus import NormalisedReturns
 from trueline.training.advantages.remax import AboveGreedy
 from trueline.training.advantages.rloo import LeaveOneOut
 from trueline.training.config import TrainingConfig
 from trueline.training.groups import ADVANTAGES, OLD, RolloutConfig
 from trueline.training.loop import train
+from trueline.training.objectives.dpo import DPOObjective
 from trueline.training.objectives.policy_gradient import PolicyGradientObjective
 from trueline.training.objectives.token_policy import TokenPolicyObjective
 from trueline.training.rollouts import Rollouts
@@ -125,6 +128,16 @@ def naive_tokens(norm, max_tokens=6, beta=0.0, kl="k2"):
     return loss
 
 
+def naive_pairs(rows, model):
+    """DPO on (best, worst), whose rows follow each other."""
+    losses = []
+    for (best, _, example, _), (worst, *_) in zip(rows[::2], rows[1::2]):
+        old = [logps.double().sum() for logps in example.reference]
+        margin = (best.sum() - old[0]) - (worst.sum() - old[1])
+        losses.append(-torch.nn.functional.logsigmoid(0.3 * margin))
+    return torch.stack(losses).mean()
+
+
 CASES = {
     "rloo": Case(LeaveOneOut(beta=0.05), PolicyGradientObjective(name="rloo"), naive_answers),
     "remax": Case(AboveGreedy(beta=0.05), PolicyGradientObjective(name="remax"), naive_answers),
@@ -149,6 +162,8 @@ CASES = {
         TokenPolicyObjective(name="grpo", beta=0.1, kl="k3"),
         naive_tokens("sequence", beta=0.1, kl="k3"),
     ),
+    "raft": Case(BestAnswer(), TokenPolicyObjective(name="raft", loss_norm="token"), naive_tokens("token")),
+    "online_dpo": Case(OwnPairs(), DPOObjective(beta=0.3), naive_pairs),
     "reinforce_plus_plus": Case(
         NormalisedReturns(),
         TokenPolicyObjective(name="reinforce_plus_plus", loss_norm="token"),

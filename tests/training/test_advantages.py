@@ -11,6 +11,8 @@ from trueline.core.errors import InputError
 from trueline.core.messages import chat
 from trueline.models.trees import Tree
 from trueline.training.advantages.grpo import GroupRelative, group_relative
+from trueline.training.advantages.online_dpo import OwnPairs, best_and_worst
+from trueline.training.advantages.raft import BestAnswer, best_of
 from trueline.training.advantages.reinforce_plus_plus import normalised, returns_to_go
 from trueline.training.advantages.remax import AboveGreedy
 from trueline.training.advantages.rloo import LeaveOneOut, leave_one_out
@@ -136,3 +138,13 @@ def test_the_clip_by_hand():
     torch.testing.assert_close(gains, torch.tensor([1.2, 0.5, -0.8, -1.5, 3.0]))
     cut = clipped_share(ratios.log(), advantages, low=0.2, high=0.2)
     assert cut.tolist() == [1, 0, 1, 0, 0]
+
+
+def test_raft_keeps_the_first_best_and_online_dpo_the_best_and_the_worst():
+    made = group([0.2, 0.9, 0.9, 0.1])
+    (example,) = BestAnswer().examples([made])
+    assert best_of(made.rewards) == 1 and len(example.tree.branches) == 1
+    assert example.facts["advantages"] == (1.0,)
+    assert best_and_worst(made.rewards) == (1, 3) and best_and_worst([0.5, 0.5]) == (0, 0)
+    (pair,) = OwnPairs().examples([made])
+    assert len(pair.tree.branches) == len(pair.reference) == 2

@@ -123,6 +123,7 @@ class OnPolicyTreatment(TrainedTreatment):
             treatment=self.settings(),
             resources=resources,
             build=lambda: fresh_model(base),
+            name=self.name,
         )
         provenance = {
             "treatment": self.settings(),

@@ -214,6 +214,7 @@ def train_folder(
     treatment: Mapping[str, Any],
     resources: Resources,
     build: Callable[[], Any],
+    name: str | None = None,
 ) -> tuple[Path, dict[str, Any]]:
     """Train the model that ``build`` gives on what ``feed`` makes of it; return its folder and manifest, of a
     complete one as they are. ``data`` tells about the data; its ``digest`` identifies them."""
@@ -224,7 +225,7 @@ def train_folder(
     from trueline.training.loop import train
 
     identity = {"base": base.fingerprint(), "treatment": treatment, "data": data["digest"], "config": config}
-    folder = resources.workdir / f"{objective.name}-{fingerprint(identity)[:16]}"
+    folder = resources.workdir / f"{name or objective.name}-{fingerprint(identity)[:16]}"
     complete = read_manifest(folder)
     if complete is not None:
         return folder / MODEL, complete
