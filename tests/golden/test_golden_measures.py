@@ -10,12 +10,13 @@ from trueline.core.statistics.calibration_error import (
     equal_mass_bins,
     equal_width_bins,
 )
+from trueline.core.verdicts import Verdict
 from trueline.measures.capability.perplexity import bits_per_byte, perplexity
 from trueline.measures.choices import logsumexp, softmax, sole_best
 from trueline.measures.data_safety.bbq import bias, bias_ambiguous
 from trueline.measures.data_safety.canary_exposure import CHANCE_EXPOSURE
 from trueline.measures.data_safety.exposure import exposure, extrapolated_exposure
-from trueline.measures.model_safety.calibration import ece_mass, ece_width
+from trueline.measures.model_safety.calibration import Calibration, ece_mass, ece_width
 from trueline.measures.model_safety.truthfulqa import mc1, mc2
 
 NAN = math.nan
@@ -75,6 +76,19 @@ class TestTruthfulQA:
 
 
 class TestCalibration:
+    def test_a_reliability_diagram_holds_the_bins_with_items(self):
+        # Fifteen bins: .95 and .97 share the last (one right of two), .05 stands in the first, wrong.
+        items = [(0.95, 1.0), (0.05, 0.0), (0.97, 0.0)]
+        verdicts = [
+            Verdict(item=str(n), values={"confidence": confidence, "correct": correct})
+            for n, (confidence, correct) in enumerate(items)
+        ]
+        first, last = Calibration().diagram([*verdicts, Verdict(item="x", reason="lost")])
+        assert (first.index, first.n, first.confidence, first.accuracy) == (0, 1, 0.05, 0.0)
+        assert (last.index, last.n, last.accuracy) == (14, 2, 0.5)
+        assert last.confidence == pytest.approx(0.96)
+        assert Calibration().diagram([]) == ()
+
     def test_equal_width(self):
         # 10 bins. .05 wrong: |0 − .05|; .95 right and .91 wrong share a bin: |1 − 1.86| = .86; .91 of 3.
         c = columns(confidence=[0.05, 0.95, 0.91], correct=[0, 1, 0])

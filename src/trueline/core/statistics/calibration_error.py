@@ -1,5 +1,7 @@
 """Expected calibration error under weights. n items, M bins; all functions are pure."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -47,3 +49,27 @@ def _sums(values: Floats, place: Bins, places: int) -> Floats:
     flat = np.broadcast_to(place + places * rows, values.shape)
     sums = np.bincount(flat.ravel(), weights=values.ravel(), minlength=places * rows.size)
     return sums.astype(np.float64, copy=False).reshape(*values.shape[:-1], places)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReliabilityBin:
+    """One bar of a reliability diagram: mean confidence and accuracy of the ``n`` items in the bin ``index``."""
+
+    index: int
+    n: int
+    confidence: float
+    accuracy: float
+
+
+def reliability(confidence: Floats, correct: Floats, bin_of: Bins) -> tuple[ReliabilityBin, ...]:
+    """The bins that hold items, lowest first; a calibrated model has accuracy = confidence in each."""
+    return tuple(
+        ReliabilityBin(
+            index=int(index),
+            n=int(inside.sum()),
+            confidence=float(confidence[inside].mean()),
+            accuracy=float(correct[inside].mean()),
+        )
+        for index in np.unique(bin_of)
+        for inside in [bin_of == index]
+    )

@@ -10,9 +10,11 @@ from trueline.core.protocols import Capability, Target
 from trueline.core.statistics.calibration_error import (
     BINS,
     Bins,
+    ReliabilityBin,
     calibration_errors,
     equal_mass_bins,
     equal_width_bins,
+    reliability,
 )
 from trueline.core.verdicts import Item, Verdict
 from trueline.measures.capability.mmlu import mmlu_items
@@ -128,6 +130,13 @@ class Calibration(Measure):
     def check(self, verdicts: Sequence[Verdict]) -> str | None:
         """Uninformative at chance: there is no knowledge whose probability could be right."""
         return chance_check(verdicts, "correct")
+
+    def diagram(self, verdicts: Sequence[Verdict]) -> tuple[ReliabilityBin, ...]:
+        """The data of a reliability diagram over bins of equal width."""
+        kept = [verdict.values for verdict in verdicts if verdict.values]
+        confidence = np.array([values["confidence"] for values in kept], dtype=np.float64)
+        correct = np.array([values["correct"] for values in kept], dtype=np.float64)
+        return reliability(confidence, correct, equal_width_bins(confidence))
 
     def warnings(self, verdicts: Sequence[Verdict]) -> tuple[str, ...]:
         """A warning where there are too few items for a calibration error."""
