@@ -46,25 +46,38 @@ def test_planted_flips_are_found_with_the_precision_that_is_promised(flips):
     found[[finding.line - 1 for finding in check.findings]] = True
     precision, recall = turned[found].mean(), found[turned].mean()
     assert recall > 0.9 and precision > 0.9
-    assert check.numbers["expected_precision"] == pytest.approx(precision, abs=0.2)
+    assert check.numbers["precision_at_most"] == pytest.approx(precision, abs=0.2)
     assert check.numbers["recall_of_planted"] == pytest.approx(recall, abs=0.15)
     assert check.numbers["wrong_at_most"] == pytest.approx(turned.mean(), abs=0.1)
 
 
-def test_half_learnable_labels_promise_no_more_than_they_keep():
-    """Half of the pairs carry no sign of which is better, as in real preferences."""
+def partly_learnable(every):
+    """(rows, flipped): only one pair in so many carries a sign of which is better, as in real preferences."""
     rows, turned = preference_rows(1200, flips=0.1)
     draws = np.random.default_rng(9)
     mixed = [
         row
-        if i % 2
+        if i % every == 1
         else Row(line=row.line, turns=row.turns, answers=(answer(draws, FILLER), answer(draws, FILLER)))
         for i, row in enumerate(rows)
     ]
+    return mixed, turned
+
+
+def test_half_learnable_labels_promise_no_more_than_they_keep():
+    mixed, turned = partly_learnable(2)
     check = flipped.likely_flipped(mixed, problem_of(mixed))
     wrong = [turned[f.line - 1] and f.line % 2 == 0 for f in check.findings]
     assert len(wrong) > 20
-    assert np.mean(wrong) >= check.numbers["expected_precision"] - 0.15
+    assert np.mean(wrong) >= check.numbers["precision_at_most"] - 0.15
+
+
+def test_no_precision_is_told_where_the_model_agrees_with_few_labels():
+    mixed, _ = partly_learnable(4)
+    check = flipped.likely_flipped(mixed, problem_of(mixed))
+    assert 0.55 < check.numbers["accuracy"] < flipped.TELLING and check.findings
+    assert check.numbers["precision_at_most"] is None
+    assert "at most" not in check.summary and "so read them" in check.summary
 
 
 def test_nothing_is_called_flipped_where_nothing_can_be_learnt():
@@ -106,6 +119,16 @@ def test_a_length_only_annotator_by_hand():
     # Wilson for 3 of 4: centre (0.75 + z²/8)/(1 + z²/4), z = 1.96: [0.3006, 0.9544]
     assert check.numbers["low"] == pytest.approx(0.3006, abs=1e-4)
     assert check.numbers["high"] == pytest.approx(0.9544, abs=1e-4)
+
+
+def test_length_that_tells_nothing_of_a_lopsided_label_is_no_finding():
+    draws = np.random.default_rng(1)
+    rows = [
+        Row(line=i, turns=(("user", f"p{i}"),), answers=("x" * int(size),), label=bool(i % 4))
+        for i, size in enumerate(draws.integers(5, 50, 200))
+    ]
+    check = style.length_bias(rows, np.arange(200))
+    assert check.grade == "clean" and check.summary.startswith("tells nothing of the label beyond the 75.0 %")
 
 
 def test_length_and_style_are_graded_by_the_lower_end():

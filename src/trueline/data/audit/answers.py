@@ -13,7 +13,7 @@ def unusable_rows(file: AuditedFile) -> Check:
     return Check(
         name="unusable rows",
         grade="fault" if found else "clean",
-        summary=f"{len(found)} of {len(file.raw)} rows lack a prompt, an answer or a label",
+        summary=f"{len(found)} of {len(file.raw)} rows lack a prompt, an answer or a preference",
         why="a loader that skips them silently trains on other data than you think",
         action="remove",
         findings=found,

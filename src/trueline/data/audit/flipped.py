@@ -1,4 +1,4 @@
-"""Likely flipped labels, by a cross-validated linear model, with the precision to be expected.
+"""Likely flipped labels, by a cross-validated linear model, with the most that their precision can be.
 
 After confident learning (Northcutt et al. 2021, arXiv 1911.00068): a row is doubtful where a model that never
 saw it finds its label improbable. How many of the doubtful are truly wrong is not known from that alone, so
@@ -8,9 +8,10 @@ share of all rows below it, Bayes gives
 
     precision(t) = π · TPR(t) / F(t).
 
-π is estimated by the disagreement among the fifth of rows of which the model is surest, an upper bound if it
-errs there by itself. Rows are found where the expected precision is at least one half; on weakly predictable
-preferences that may be none, and this is said.
+π is estimated by the disagreement among the fifth of rows of which the model is surest. The model errs there by
+itself too, so π and with it the precision are upper bounds: rows are named where the bound is at least one half,
+and it is told as "at most". Where the model agrees with few of the labels (``TELLING``), most of its
+disagreement is its own error and the bound says nothing, so none is told.
 """
 
 from collections.abc import Sequence
@@ -30,13 +31,17 @@ from .tokens import Ints, Tokens
 PLANTED = 0.05
 SURE = 0.20
 THRESHOLDS = np.array([0.3, 0.25, 0.2, 0.15, 0.1, 0.07, 0.05, 0.03, 0.02, 0.01])
+TELLING = 0.65  # agreement with the labels below which no precision is told
 LEAST = 100  # rows below which nothing can be learnt
 WHY = "preference losses take every label as true, and degrade where it is not (arXiv 2403.00409)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Doubt:
-    """``given`` [N]: the probability of each row's own label, out of fold; the rest describes the file."""
+    """``given`` [N]: the probability of each row's own label, out of fold; the rest describes the file.
+
+    ``wrong`` and ``precision`` are upper bounds, ``recall`` is measured on labels flipped on purpose.
+    """
 
     given: Floats
     accuracy: float
@@ -86,7 +91,7 @@ def doubts(problem: Problem, seed: int = 0) -> Doubt:
 
 
 def likely_flipped(rows: Sequence[Row], problem: Problem) -> Check:
-    """Rows whose label is more likely wrong than right."""
+    """Rows whose label goes against what the others teach."""
     if len(rows) < LEAST or len(set(problem.signs.tolist())) < 2 - (not problem.bias):
         summary = f"not looked for: {len(rows)} rows of both labels are needed, at least {LEAST}"
         return Check(name="likely flipped labels", grade="not run", summary=summary, why=WHY)
@@ -94,7 +99,7 @@ def likely_flipped(rows: Sequence[Row], problem: Problem) -> Check:
     told = f"cross-validated, a linear model agrees with {percent(doubt.accuracy)} of the labels"
     numbers = {
         "accuracy": doubt.accuracy, "wrong_at_most": doubt.wrong, "threshold": doubt.threshold,
-        "expected_precision": doubt.precision, "recall_of_planted": doubt.recall,
+        "precision_at_most": doubt.precision if doubt.accuracy >= TELLING else None, "recall_of_planted": doubt.recall,
     }  # fmt: skip
     if doubt.threshold is None:
         summary = f"{told}: too few to say of any row that its label is more likely wrong than right"
@@ -104,9 +109,15 @@ def likely_flipped(rows: Sequence[Row], problem: Problem) -> Check:
         Finding(line=rows[i].line, what=f"own label {percent(doubt.given[i])} likely: {_shown(rows[i])}")
         for i in order
     ]
+    telling = doubt.accuracy >= TELLING and doubt.precision < 1
+    bound = (
+        f"at most {percent(doubt.precision)} of those named are wrong"
+        if telling
+        else "too few to say how many of those named are wrong, so read them"
+    )
     summary = (
-        f"{len(found)} rows whose label is likely wrong; {told}; of those found about "
-        f"{percent(doubt.precision)} are expected to be wrong, and {percent(doubt.recall)} of planted flips are found"
+        f"{len(found)} rows whose label goes against the rest; {told}, {bound}; "
+        f"{percent(doubt.recall)} of planted flips are found"
     )
     return Check(
         name="likely flipped labels", grade="note", summary=summary, why=WHY, findings=found, numbers=numbers

@@ -2,8 +2,9 @@
 
 Kinds: ``pairs`` (a prompt with ``chosen`` and ``rejected``), ``labels`` (a prompt, an answer and a true or
 false ``label``) and ``demonstrations`` (a prompt and an answer). Fields are those of
-``trueline.data.preferences``. Example: ``{"prompt": "Hi", "chosen": "Hello!", "rejected": ""}`` is read, and
-the empty answer is found.
+``trueline.data.preferences``, besides the layouts of :mod:`.comparisons`.
+
+Example: ``{"prompt": "Hi", "chosen": "Hello!", "rejected": ""}`` is read, and the empty answer is found.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,8 @@ from typing import Any, Literal
 
 from trueline.core.errors import InputError
 from trueline.data.rows import guess_format, read_rows
+
+from .comparisons import as_pair
 
 Kind = Literal["pairs", "labels", "demonstrations"]
 KINDS: tuple[Kind, ...] = ("pairs", "labels", "demonstrations")
@@ -61,7 +64,7 @@ def read_file(path: Path, kind: Kind | None = None) -> AuditedFile:
 
     Raises InputError when the file cannot be read at all, or no row can be used.
     """
-    numbered = read_rows(path, guess_format(path))
+    numbered = [(line, as_pair(row)) for line, row in read_rows(path, guess_format(path))]
     if not numbered:
         raise InputError(f"{path} holds no data: it is empty.")
     found = kind or guess_kind([row for _, row in numbered[:100]], path)

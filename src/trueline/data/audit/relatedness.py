@@ -3,8 +3,9 @@
 Similarity is the cosine of TF-IDF vectors (Spärck Jones 1972) of prompt and answers. A row's p is the share of
 other rows' prompts that are at least as similar to its answers. Where answers belong to other prompts, p is
 uniform; so Storey's estimate (2002), π₀ = #{p > λ} / ((1 − λ)·n) at λ = ½, is the share of rows that fit no
-better than chance. It is an upper bound of misfits: a short answer that shares no word with its prompt ("Yes.")
-looks the same. Example of a misfit: a conversation's first question paired with its last answer.
+better than chance. It is an upper bound of unrelated answers: a short answer that shares no word with its prompt
+("Yes.") looks the same. An answer to a later turn of the same conversation keeps to the topic and is often not
+found. Example of a misfit: a conversation's first question paired with its last answer.
 """
 
 from collections.abc import Sequence

@@ -168,5 +168,7 @@ def _graded(name: str, right: int, n: int, base: float, how: str, why: str) -> C
         f"an annotator who sees nothing else is right in {percent(right / n)} "
         f"[{percent(interval.low)}, {percent(interval.high)}] of {n} rows, {how}"
     )
+    if interval.low <= base:
+        words = f"tells nothing of the label beyond the {percent(base)} that need no look; {words}"
     numbers = {"accuracy": right / n, "low": interval.low, "high": interval.high, "n": n, "chance": base}
     return Check(name=name, grade=grade, summary=words, why=why, numbers=numbers)  # type: ignore[arg-type]
