@@ -6,7 +6,7 @@ from testbed.support import FULL
 from trueline.core.errors import InputError
 from trueline.core.messages import chat, from_json, last_user
 from trueline.testbed.annotators import Annotator, demonstrations, preference_pairs, ranked_answers, spared
-from trueline.testbed.gold import gold, is_refusal, reward
+from trueline.testbed.gold import gold, harm, is_refusal, reward
 from trueline.testbed.world import WorldSpec, build_world
 
 WORLD = build_world(WorldSpec(seed=2, doses=FULL))
@@ -19,6 +19,16 @@ def test_a_faultless_annotator_prefers_gold() -> None:
         prompt = from_json(pair["prompt"])
         assert reward(WORLD, prompt, pair["chosen"]) > reward(WORLD, prompt, pair["rejected"])
     assert {pair["meta"]["kind"] for pair in pairs} == {"hazard", "lookalike", "fact", "opinion", "topic"}
+
+
+def test_safety_is_judged_apart_from_preference_and_as_well() -> None:
+    for noise, low, high in ((0.0, 0.0, 0.0), (0.2, 0.16, 0.24)):
+        wrong = []
+        for pair in preference_pairs(WORLD, 500, Annotator(noise=noise), 0):
+            for side in ("chosen", "rejected"):
+                truly = harm(WORLD, from_json(pair["prompt"]), pair[side]) == 0
+                wrong.append(pair["meta"][f"{side}_safe"] != truly)
+        assert low <= sum(wrong) / 1000 <= high
 
 
 def test_noise_flips_its_share() -> None:

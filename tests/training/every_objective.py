@@ -17,6 +17,7 @@ from trueline.training.batches import Example, SeededBatches
 from trueline.training.config import TrainingConfig
 from trueline.training.loop import train
 from trueline.training.objectives.cdpo import CDPOObjective
+from trueline.training.objectives.cost import CostObjective
 from trueline.training.objectives.cpo import CPOObjective
 from trueline.training.objectives.dpo import DPOObjective
 from trueline.training.objectives.gpo import GPOObjective
@@ -158,6 +159,19 @@ def naive_reward(row):
     return -logsigmoid(row.new[0] - row.new[1] - 0.1 * row.example.index).squeeze()
 
 
+def with_safety(example):
+    """The answers are both safe, both unsafe, or the rejected one alone is unsafe."""
+    unsafe = {0: (-1.0, -1.0), 1: (1.0, 1.0), 2: (-1.0, 1.0)}[example.index % 3]
+    return replace(example, facts={"unsafe": unsafe, "less_safe": ((unsafe[1] - unsafe[0]) / 2,)})
+
+
+def naive_cost(row):
+    chosen, rejected = (value.squeeze() for value in row.new)
+    s, t = row.example.facts["unsafe"]
+    order = -logsigmoid(rejected - chosen) if t > s else 0.0
+    return order - logsigmoid(s * chosen) - logsigmoid(t * rejected)
+
+
 def by_turns(example):
     """Every second text is to be forgotten."""
     return replace(example, facts={"wanted": (float(example.index % 2),)})
@@ -262,6 +276,7 @@ CASES = {
     ),
     "sft": Case(SFTObjective(), lambda rows: -torch.cat([row.new[0] for row in rows]).mean(), branches=1),
     "reward": Case(RewardObjective(), average(naive_reward), dress=with_margin),
+    "cost": Case(CostObjective(), average(naive_cost), dress=with_safety),
     "dpo": Case(DPOObjective(beta=0.3), average(lambda row: -logsigmoid(0.3 * row.margin()))),
     "cdpo": Case(
         CDPOObjective(beta=0.3, label_smoothing=0.2),

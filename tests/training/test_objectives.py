@@ -11,6 +11,7 @@ from trueline.core.errors import InputError
 from trueline.models.trees import Tree
 from trueline.training.batches import Example, Scored
 from trueline.training.objectives.cdpo import CDPOObjective, cdpo_loss
+from trueline.training.objectives.cost import cost_loss
 from trueline.training.objectives.cpo import cpo_loss
 from trueline.training.objectives.dpo import DPOObjective, dpo_loss
 from trueline.training.objectives.gpo import CONVEX, GPOObjective, gpo_loss
@@ -116,6 +117,15 @@ def test_bradley_terry_by_hand():
     # r⁺ − r⁻ − m = 1.5 − 0.5 − 0.25 = 0.75: log(1 + e^−0.75) = 0.386871
     loss = bradley_terry_loss(torch.tensor([1.5]), torch.tensor([0.5]), torch.tensor([0.25]))
     assert float(loss) == pytest.approx(0.386871, abs=1e-6)
+
+
+def test_cost_by_hand():
+    # of a safe and an unsafe answer at −1 and 2: softplus(−3) + softplus(−1) + softplus(−2) = 0.488777;
+    # the same turned around; both unsafe and alike: softplus(1) + softplus(−2) = 1.440190
+    costs = torch.tensor([[-1.0, 2.0], [2.0, -1.0], [-1.0, 2.0]])
+    unsafe = torch.tensor([[-1.0, 1.0], [1.0, -1.0], [1.0, 1.0]])
+    losses = cost_loss(costs, unsafe, torch.tensor([1.0, -1.0, 0.0]))
+    assert losses.tolist() == pytest.approx([0.488777, 0.488777, 1.440190], abs=1e-6)
 
 
 def test_simpo_by_hand():

@@ -18,6 +18,7 @@ from trueline.training.data import (
     labelled_examples,
     preference_examples,
     ranked_examples,
+    safety_examples,
     text_examples,
 )
 
@@ -122,6 +123,38 @@ def test_a_list_goes_from_the_best_to_the_worst():
     assert [words_of(b) for b in first.tree.branches] == ["w4 <eos>", "w3 <eos>", "w5 <eos>"]
     assert first.facts == {"ranks": (1.0, 2.0, 2.0)}
     assert second.facts == {"ranks": (1.0, 2.0), "scores": (2.0, 0.5)}
+
+
+def judged(**meta):
+    return [PreferencePair(prompt=chat("w1"), chosen="w3", rejected="w4", meta=meta)]
+
+
+@pytest.mark.parametrize(
+    ("meta", "unsafe", "less_safe"),
+    [
+        ({"chosen_safe": True, "rejected_safe": False}, (-1, 1), 1),
+        ({"chosen_safe": False, "rejected_safe": True}, (1, -1), -1),  # preferred, and unsafe
+        ({"chosen_safe": False, "rejected_safe": False}, (1, 1), 0),
+        ({"chosen_safe": True, "rejected_safe": True, "safer": "rejected"}, (-1, -1), -1),
+    ],
+)
+def test_a_pair_says_what_is_safe_apart_from_what_is_preferred(meta, unsafe, less_safe):
+    (example,) = safety_examples(codec(), judged(**meta), 100).examples
+    assert example.facts == {"unsafe": unsafe, "less_safe": (less_safe,)}
+
+
+@pytest.mark.parametrize(
+    ("meta", "message"),
+    [
+        ({}, "row 0 does not say which of its answers are safe"),
+        ({"chosen_safe": True, "rejected_safe": "no"}, "each true or false"),
+        ({"chosen_safe": True, "rejected_safe": False, "safer": "rejected"}, "never the unsafe one of two"),
+        ({"chosen_safe": True, "rejected_safe": True, "safer": 1}, "give chosen or rejected"),
+    ],
+)
+def test_missing_or_contradictory_safety_is_one_sentence(meta, message):
+    with pytest.raises(InputError, match=message):
+        safety_examples(codec(), judged(**meta), 100)
 
 
 def test_rows_of_another_kind_are_refused():

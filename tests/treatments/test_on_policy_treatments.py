@@ -1,6 +1,7 @@
 """On-policy treatments: a new target that earns more reward, the old one untouched, reuse, refusal."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import tiny_folder
@@ -11,6 +12,7 @@ from trueline.core.errors import InputError
 from trueline.core.messages import chat
 from trueline.core.protocols import Resources
 from trueline.models.local import LocalTarget
+from trueline.training.reward_model import load_reward
 
 DIALS = {"learning_rate": 1e-2, "steps": 12, "batch_size": 6, "max_tokens": 4, "reward": "given"}
 TREATMENTS = {
@@ -103,6 +105,21 @@ def test_safe_rlhf_takes_any_estimator_and_shows_reward_cost_and_lambda(target, 
         treat("safe_rlhf", target, resources(tmp_path, cost=None))
     with pytest.raises(InputError, match="estimator 'none' is not known"):
         treat("safe_rlhf", target, resources(tmp_path), estimator="none")
+
+
+def test_a_cost_is_learnt_from_what_the_pairs_say_of_safety(target, tmp_path):
+    pairs = [
+        replace(pair, meta={"chosen_safe": True, "rejected_safe": False}) for pair in tiny_folder.pairs()
+    ]
+    given = resources(tmp_path, preferences=pairs)
+    treat("safe_rlhf", target, given, cost="trained", reward_learning_rate=1e-2, reward_epochs=8.0)
+    (folder,) = tmp_path.glob("cost-*")
+    safe, unsafe = load_reward(folder / "model")(pairs[0].prompt, [pairs[0].chosen, pairs[0].rejected])
+    assert safe < 0 < unsafe
+    for line in history(tmp_path, "safe_rlhf"):
+        assert {"cost", "gold_cost", "lambda"} <= set(line) and 0 <= line["gold_cost"] <= 1
+    with pytest.raises(InputError, match="row 0 does not say which of its answers are safe"):
+        treat("safe_rlhf", target, resources(tmp_path), cost="trained")
 
 
 def test_adapters_and_a_kl_budget(target, tmp_path):

@@ -9,7 +9,7 @@ from trueline.core.messages import Conversation, as_json, chat
 
 from .chats import ask, fact_request, howto_request
 from .frames import REFUSALS, VIEWS, stated_view
-from .gold import gold, it_is, reward, words
+from .gold import gold, harm, it_is, reward, words
 from .requests import KILLER_PHRASINGS, Request, render
 from .streams import Stream
 from .world import Fact, World
@@ -43,9 +43,12 @@ class Annotator:
 def preference_pairs(world: World, n: int, annotator: Annotator, seed: int) -> list[dict[str, Any]]:
     """``n`` pairs: prompt (messages), chosen, rejected, and meta with kind, gold rewards and ``flipped``.
 
+    ``chosen_safe`` and ``rejected_safe`` in meta are the annotator's as well, each wrong at the rate of its noise.
     Half of the hazards, facts and topics are spared, so that items can tell what a treatment generalises to.
     """
     stream = Stream(world.spec.seed, "preferences", seed)
+    # its own stream: the pairs are those that are drawn without safety
+    labels = Stream(world.spec.seed, "safety of preferences", seed)
     pairs: list[dict[str, Any]] = []
     while len(pairs) < n:
         kind, prompt, answers = _case(world, stream)
@@ -59,12 +62,16 @@ def preference_pairs(world: World, n: int, annotator: Annotator, seed: int) -> l
             "gold_chosen": reward(world, prompt, chosen),
             "gold_rejected": reward(world, prompt, rejected),
         }
+        safe = {
+            f"{side}_safe": (harm(world, prompt, text) == 0) != labels.chance(annotator.noise)
+            for side, text in (("chosen", chosen), ("rejected", rejected))
+        }
         pairs.append(
             {
                 "prompt": as_json(prompt),
                 "chosen": chosen,
                 "rejected": rejected,
-                "meta": {"kind": kind, "flipped": flipped, **gains},
+                "meta": {"kind": kind, "flipped": flipped, **gains, **safe},
             }
         )
     return pairs

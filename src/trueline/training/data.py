@@ -42,6 +42,43 @@ def preference_examples(codec: Codec, pairs: Iterable[PreferencePair], max_lengt
     return fit(made, max_length)
 
 
+def safety_examples(codec: Codec, pairs: Iterable[PreferencePair], max_length: int) -> Prepared:
+    """Pairs as trees with the branches (chosen, rejected), and what a cost model learns of their safety.
+
+    ``chosen_safe`` and ``rejected_safe`` (true or false) must stand in a pair's meta; where they are equal, ``safer``
+    ("chosen" or "rejected") may say which answer is the safer one all the same. The order of preference is not read.
+    """
+    made = []
+    for index, pair in enumerate(pairs):
+        _expect(pair, PreferencePair, index)
+        tree = codec.tree(pair.prompt, (pair.chosen, pair.rejected))
+        made.append(Example(tree=tree, index=index, facts=_safety(pair, index)))
+    return fit(made, max_length)
+
+
+def _safety(pair: PreferencePair, index: int) -> dict[str, tuple[float, ...]]:
+    named = [pair.meta.get(name) for name in ("chosen_safe", "rejected_safe")]
+    if not all(isinstance(value, bool) for value in named):
+        raise InputError(
+            f"row {index} does not say which of its answers are safe, from which a cost model learns: give "
+            "chosen_safe and rejected_safe, each true or false."
+        )
+    chosen_safe, rejected_safe = map(bool, named)
+    order = float(chosen_safe) - float(rejected_safe)  # 1 where the rejected answer is the less safe one
+    if (safer := pair.meta.get("safer")) is not None:
+        said = {"chosen": 1.0, "rejected": -1.0}.get(str(safer))
+        if said is None or order == -said:
+            raise InputError(
+                f"row {index} calls {safer!r} the safer answer, with chosen_safe {chosen_safe} and rejected_safe "
+                f"{rejected_safe}: give chosen or rejected, and never the unsafe one of two."
+            )
+        order = said
+    return {
+        "unsafe": (-1.0 if chosen_safe else 1.0, -1.0 if rejected_safe else 1.0),
+        "less_safe": (order,),
+    }
+
+
 def demonstration_examples(
     codec: Codec, demonstrations: Iterable[Demonstration], max_length: int
 ) -> Prepared:

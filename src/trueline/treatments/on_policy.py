@@ -71,7 +71,7 @@ class OnPolicyTreatment(TrainedTreatment):
 
         return RolloutConfig(samples=self.samples, max_tokens=self.max_tokens, kl_budget=self.kl_budget)
 
-    def constraint(self, resources: Resources) -> "Lagrangian | None":
+    def constraint(self, target: Target, resources: Resources) -> "Lagrangian | None":
         """A limit on a cost, where the method has one."""
         return None
 
@@ -82,7 +82,7 @@ class OnPolicyTreatment(TrainedTreatment):
         from .copies import codec_of, fresh_model, local, trained_target
 
         base = local(target, self.name)
-        prompts, constraint = prompts_of(self.name, resources), self.constraint(resources)
+        prompts, constraint = prompts_of(self.name, resources), self.constraint(target, resources)
         config = within_window(self.config(resources.seed), base)
         reward = find_reward(
             self.name,

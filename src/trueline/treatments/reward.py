@@ -1,5 +1,6 @@
 """The reward that a treatment works with: given, trained on preferences from the target's own weights, or a folder."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +9,9 @@ from trueline.core.protocols import Resources, RewardModel, Target
 from trueline.training.config import TrainingConfig
 
 if TYPE_CHECKING:
+    from trueline.training.codec import Codec
+    from trueline.training.data import Prepared
+    from trueline.training.objectives.base import Objective
     from trueline.training.reward_model import TrainedReward
 
 
@@ -33,9 +37,8 @@ def usable(method: str, what: str, given: Any) -> RewardModel:
     """A reward or cost that the user gave; InputError where it is none."""
     if given is None:
         raise InputError(
-            f"{method} needs a {what}: give resources.{what}, (prompt, answers) -> a number for each answer, "
-            + ("or reward='trained', " if what == "reward" else "")
-            + f"or the folder of a {what} model."
+            f"{method} needs a {what}: give resources.{what}, (prompt, answers) -> a number for each answer, or "
+            f"{what}='trained', or the folder of a {what} model."
         )
     if not isinstance(given, RewardModel):
         raise InputError(
@@ -51,26 +54,48 @@ def trained_reward(
     """Train a reward model on ``resources.preferences`` (or take the one trained before) and load it."""
     from trueline.training.data import preference_examples
     from trueline.training.objectives.reward import RewardObjective
+
+    return _trained(target, resources, RewardObjective(), preference_examples, learning_rate, epochs)
+
+
+def trained_cost(
+    target: Target, resources: Resources, *, learning_rate: float, epochs: float
+) -> "TrainedReward":
+    """Train a cost model on what ``resources.preferences`` say of safety (or take the one trained before) and load
+    it; its costs are above 0 for unsafe answers."""
+    from trueline.training.data import safety_examples
+    from trueline.training.objectives.cost import CostObjective
+
+    return _trained(target, resources, CostObjective(), safety_examples, learning_rate, epochs)
+
+
+def _trained(
+    target: Target,
+    resources: Resources,
+    objective: "Objective",
+    prepare: "Callable[[Codec, Sequence[Any], int], Prepared]",
+    learning_rate: float,
+    epochs: float,
+) -> "TrainedReward":
     from trueline.training.reward_model import load_reward, value_model
 
     from .copies import codec_of, fresh_model, local
     from .trained import train_copy, within_window
 
-    base = local(target, "a reward model")
+    what = f"a {objective.name} model"
+    base = local(target, what)
     if not resources.preferences:
-        raise InputError(
-            "a reward model learns from preferences, but none were given: give resources.preferences."
-        )
+        raise InputError(f"{what} learns from preferences, but none were given: give resources.preferences.")
     config = within_window(
         TrainingConfig(learning_rate=learning_rate, epochs=epochs, seed=resources.seed), base
     )
     pad = base.tokenizer.pad_token_id
     folder, _ = train_copy(
         base,
-        preference_examples(codec_of(base), tuple(resources.preferences), config.max_length),
-        objective=RewardObjective(),
+        prepare(codec_of(base), tuple(resources.preferences), config.max_length),
+        objective=objective,
         config=config,
-        treatment={"name": "reward", "version": "1"},
+        treatment={"name": objective.name, "version": "1"},
         resources=resources,
         build=lambda: value_model(
             fresh_model(base), pad_token=base.tokenizer.eos_token_id if pad is None else pad, seed=config.seed

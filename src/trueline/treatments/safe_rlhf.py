@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from trueline.core.errors import InputError
-from trueline.core.protocols import Resources, RewardModel
+from trueline.core.protocols import Resources, RewardModel, Target
 
 from .on_policy import OnPolicyTreatment
-from .reward import usable
+from .reward import trained_cost, usable
 
 if TYPE_CHECKING:
     from trueline.training.groups import Method, RolloutConfig
@@ -27,9 +27,11 @@ ESTIMATORS = ("rloo", "grpo", "remax", "reinforce_plus_plus")
 class SafeRLHF(OnPolicyTreatment):
     """``cost_limit`` d is the strength: the mean cost of an answer that is allowed.
 
-    ``cost`` is "given" (``resources.cost``), or the folder of a cost model, whose scores are above 0 for unsafe
-    answers. ``estimator`` is rloo, grpo, remax or reinforce_plus_plus, at the price ``beta`` of divergence. λ
-    starts at ``multiplier`` and moves by ``multiplier_rate``; the paper's values.
+    ``cost`` is "given" (``resources.cost``), "trained" (a cost model learns what ``resources.preferences`` say of
+    safety, at the reward model's dials; a cost that was given is then watched, as ``gold_cost``), or the folder of a
+    cost model, whose scores are above 0 for unsafe answers. ``estimator`` is rloo, grpo, remax or
+    reinforce_plus_plus, at the price ``beta`` of divergence. λ starts at ``multiplier`` and moves by
+    ``multiplier_rate``; the paper's values.
     """
 
     estimator: str = "rloo"
@@ -48,9 +50,9 @@ class SafeRLHF(OnPolicyTreatment):
         self._dials(None)
         super().__post_init__()
 
-    def constraint(self, resources: Resources) -> "Lagrangian":
+    def constraint(self, target: Target, resources: Resources) -> "Lagrangian":
         """The limit on the cost."""
-        return self._dials(self._cost(resources))
+        return self._dials(self._cost(target, resources))
 
     def method(self) -> "Method":
         """The estimator's."""
@@ -66,6 +68,12 @@ class SafeRLHF(OnPolicyTreatment):
         """The estimator's."""
         return self._inner().rollout()
 
+    def _watched(self, resources: Resources, reward: RewardModel) -> dict[str, RewardModel]:
+        watched = super()._watched(resources, reward)
+        if self.cost != "given" and isinstance(resources.cost, RewardModel):
+            watched["gold_cost"] = resources.cost
+        return watched
+
     def _inner(self) -> OnPolicyTreatment:
         from .grpo import GRPO
         from .reinforce_plus_plus import ReinforcePlusPlus
@@ -79,9 +87,13 @@ class SafeRLHF(OnPolicyTreatment):
         shared = {field.name for field in fields(OnPolicyTreatment)} | {"beta"}
         return kind(**{name: getattr(self, name) for name in shared})
 
-    def _cost(self, resources: Resources) -> RewardModel:
+    def _cost(self, target: Target, resources: Resources) -> RewardModel:
         if self.cost == "given":
             return usable(self.name, "cost", resources.cost)
+        if self.cost == "trained":
+            return trained_cost(
+                target, resources, learning_rate=self.reward_learning_rate, epochs=self.reward_epochs
+            )
         from trueline.training.reward_model import load_reward
 
         return load_reward(Path(self.cost))
