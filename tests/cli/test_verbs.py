@@ -6,6 +6,9 @@ from xml.etree import ElementTree
 
 import pytest
 
+from trueline.cli.runs import run
+from trueline.studies.spec import read_spec
+
 from .running import Answer, done, refused, trueline
 
 
@@ -26,6 +29,17 @@ def test_again_resumes(testbed_study: Path) -> None:
     study = testbed_study.parent / "study.yaml"
     answer = done("study", "run", study, "--out", testbed_study)
     assert "0 verdicts made" in answer.out
+
+
+def test_a_finished_self_contained_study_loads_no_model(
+    testbed_study: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = read_spec(testbed_study.parent / "study.yaml")
+    run(spec, testbed_study, self_contained=True)
+    first = capsys.readouterr().out
+    monkeypatch.setattr("trueline.studies.plan.make_plan", None)
+    run(spec, testbed_study, self_contained=True)
+    assert capsys.readouterr().out == first and "0 verdicts made" in first
 
 
 def test_a_plan_asks_nothing(testbed_study: Path, tmp_path: Path) -> None:

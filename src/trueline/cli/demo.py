@@ -19,4 +19,4 @@ def demo(
 
     from .runs import run
 
-    run(preset("demo"), out)
+    run(preset("demo"), out, self_contained=True)

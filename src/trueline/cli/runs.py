@@ -8,32 +8,47 @@ import typer
 from trueline.studies.spec import StudySpec
 
 
-def run(spec: StudySpec, out: Path, *, dry_run: bool = False, max_cost: float | None = None) -> None:
-    """Run a study end to end, or only print its plan."""
+def run(
+    spec: StudySpec,
+    out: Path,
+    *,
+    dry_run: bool = False,
+    max_cost: float | None = None,
+    self_contained: bool = False,
+) -> None:
+    """Run a study end to end, or only print its plan.
+
+    ``self_contained``: all that it reads comes with the package, so a finished run is known without a model.
+    """
     from rich.console import Console
 
     from trueline.core.errors import UnfinishedError
     from trueline.core.threads import use_available_cores
     from trueline.reports.html import write_report
+    from trueline.studies.finished import finished_results, mark_finished
     from trueline.studies.plan import make_plan
     from trueline.studies.results import read_results
-    from trueline.studies.run import run_study
+    from trueline.studies.run import RunReport, run_study
 
     from .progress import Bars
     from .tables import plan_table, results_table
 
-    use_available_cores()
     console = Console()
     bars = Bars()
-    with bars.bar("reading models and items", 1):
-        plan = make_plan(spec)
-    if dry_run:
-        plan_table(plan, console)
-        plan.check_cost(max_cost)
-        return
-    report = run_study(plan, out, progress=bars, max_cost=max_cost)
+    results = finished_results(spec, out) if self_contained else None
+    if results is not None:
+        report = RunReport(made=0, stored=results.verdict_count)
+    else:
+        use_available_cores()
+        with bars.bar("reading models and items", 1):
+            plan = make_plan(spec)
+        if dry_run:
+            plan_table(plan, console)
+            plan.check_cost(max_cost)
+            return
+        report = run_study(plan, out, progress=bars, max_cost=max_cost)
     with bars.bar("estimating and writing the report", 1):
-        results = read_results(spec.store or out)
+        results = results or read_results(spec.store or out)
         path = write_report(results, out / "report.html")
     results_table(results, console)
     typer.echo(f"{report.made} verdicts made, {report.stored} were there already.")
@@ -42,6 +57,8 @@ def run(spec: StudySpec, out: Path, *, dry_run: bool = False, max_cost: float | 
         first, *others = report.unfinished
         more = f" (and {len(others)} more cells)" if others else ""
         raise UnfinishedError(f"unfinished, run the same command again to resume: {first}{more}")
+    if self_contained:
+        mark_finished(results)
 
 
 def refuse(why: str, **options: Any) -> None:

@@ -137,6 +137,11 @@ class StudyResults:
         )
 
     @property
+    def verdict_count(self) -> int:
+        """Whole verdicts in the store, those on controls too."""
+        return sum(map(len, self.stored.values()))
+
+    @property
     def complete(self) -> bool:
         """Whether every measurable cell has all its verdicts."""
         return all(cell.state in ("done", "not measurable") for cell in self.cells)
