@@ -147,16 +147,17 @@ def _testbed(spec: TargetSpec) -> Subject:
     from trueline.models.local import LocalTarget
     from trueline.testbed import embedded
 
-    given, at, seed = spec.model.partition(":")[2].partition("@")
+    named, at, seed = spec.model.partition(":")[2].partition("@")
+    given = named or embedded.DEFAULT_SIZE  # an empty path would be the working folder
     options = {**_local_options(spec), "dtype": "float32" if spec.dtype == "auto" else spec.dtype}
     if not at:
         # a fine-tune of a shipped model, judged by the same world
-        folder = Path(given) if Path(given).is_dir() else embedded.folder(given or embedded.DEFAULT_SIZE)
+        folder = Path(given) if Path(given).is_dir() else embedded.folder(given)
         return Subject(target=LocalTarget.from_pretrained(str(folder), **options), world=embedded.world())
     from trueline.testbed.build import other_world
     from trueline.testbed.world import build_world
 
     if not seed.isdecimal():
         raise InputError(f"{spec.model!r} names no world: give testbed:SIZE@SEED with a whole number.")
-    world, folder = other_world(int(seed), given or embedded.DEFAULT_SIZE)
+    world, folder = other_world(int(seed), given)
     return Subject(target=LocalTarget.from_pretrained(str(folder), **options), world=build_world(world))
