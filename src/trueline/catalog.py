@@ -57,6 +57,8 @@ TREATMENTS: Mapping[str, str] = {
     "cpo": "trueline.treatments.cpo:ContrastivePreferenceOptimization",
     "orpo": "trueline.treatments.orpo:OddsRatioPreferenceOptimization",
     "slic_hf": "trueline.treatments.slic_hf:SequenceLikelihoodCalibration",
+    "rrhf": "trueline.treatments.rrhf:RankResponses",
+    "pro": "trueline.treatments.pro:PreferenceRankingOptimization",
     "kto": "trueline.treatments.kto:KahnemanTverskyOptimization",
     "rloo": "trueline.treatments.rloo:RLOO",
     "safe_rlhf": "trueline.treatments.safe_rlhf:SafeRLHF",

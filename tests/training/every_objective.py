@@ -26,9 +26,11 @@ from trueline.training.objectives.ipo import IPOObjective
 from trueline.training.objectives.kto import KTOObjective
 from trueline.training.objectives.npo import NPOObjective
 from trueline.training.objectives.orpo import ORPOObjective
+from trueline.training.objectives.pro import PROObjective
 from trueline.training.objectives.reward import RewardObjective
 from trueline.training.objectives.rmu import RMUObjective, control_vector
 from trueline.training.objectives.robust_dpo import RobustDPOObjective
+from trueline.training.objectives.rrhf import RRHFObjective
 from trueline.training.objectives.rso_hinge import RSOHingeObjective
 from trueline.training.objectives.sft import SFTObjective
 from trueline.training.objectives.simnpo import SimNPOObjective
@@ -159,6 +161,50 @@ def naive_reward(row):
     return -logsigmoid(row.new[0] - row.new[1] - 0.1 * row.example.index).squeeze()
 
 
+def with_ranks(example):
+    """Four answers; in every second list the middle two tie."""
+    ranks = (1.0, 2.0, 2.0, 4.0) if example.index % 2 else (1.0, 2.0, 3.0, 4.0)
+    return replace(example, facts={"ranks": ranks, "scores": tuple(0.5 * (4 - rank) for rank in ranks)})
+
+
+def of_unlike_lengths(made):
+    """Every third list has lost its last answer."""
+    return [
+        example
+        if example.index % 3
+        else replace(
+            example,
+            tree=Tree(trunk=example.tree.trunk, branches=example.tree.branches[:3]),
+            facts={name: values[:3] for name, values in example.facts.items()},
+        )
+        for example in made
+    ]
+
+
+def naive_rrhf(row):
+    means, ranks = [logps.mean() for logps in row.new], row.example.facts["ranks"]
+    order = [
+        torch.relu(means[j] - means[k])
+        for k in range(len(means))
+        for j in range(len(means))
+        if ranks[j] > ranks[k]
+    ]
+    return 2.0 * torch.stack(order).sum() - row.new[0].sum()
+
+
+def naive_pro(row, scored=False):
+    means, facts = [logps.mean() for logps in row.new], row.example.facts
+    loss = -0.1 * (len(means) - 1) ** 2 * means[0]
+    for k, rank in enumerate(facts["ranks"]):
+        below = [j for j, other in enumerate(facts["ranks"]) if other > rank]
+        if not below:
+            continue
+        gaps = {j: facts["scores"][k] - facts["scores"][j] if scored else 1.0 for j in below}
+        own = torch.exp(means[k] * max(gaps.values()))
+        loss = loss - torch.log(own / (own + sum(torch.exp(means[j] * gaps[j]) for j in below)))
+    return loss
+
+
 def with_safety(example):
     """The answers are both safe, both unsafe, or the rejected one alone is unsafe."""
     unsafe = {0: (-1.0, -1.0), 1: (1.0, 1.0), 2: (-1.0, 1.0)}[example.index % 3]
@@ -276,6 +322,26 @@ CASES = {
     ),
     "sft": Case(SFTObjective(), lambda rows: -torch.cat([row.new[0] for row in rows]).mean(), branches=1),
     "reward": Case(RewardObjective(), average(naive_reward), dress=with_margin),
+    "rrhf": Case(
+        RRHFObjective(rank_weight=2.0),
+        average(naive_rrhf),
+        branches=4,
+        dress=with_ranks,
+        arrange=of_unlike_lengths,
+    ),
+    "pro": Case(
+        PROObjective(sft_weight=0.1),
+        average(naive_pro),
+        branches=4,
+        dress=with_ranks,
+        arrange=of_unlike_lengths,
+    ),
+    "pro, with scores": Case(
+        PROObjective(sft_weight=0.1, use_scores=True),
+        average(lambda row: naive_pro(row, scored=True)),
+        branches=4,
+        dress=with_ranks,
+    ),
     "cost": Case(CostObjective(), average(naive_cost), dress=with_safety),
     "dpo": Case(DPOObjective(beta=0.3), average(lambda row: -logsigmoid(0.3 * row.margin()))),
     "cdpo": Case(

@@ -18,8 +18,10 @@ from trueline.training.objectives.gpo import CONVEX, GPOObjective, gpo_loss
 from trueline.training.objectives.ipo import IPOObjective, ipo_loss
 from trueline.training.objectives.kto import KTOObjective, kto_loss
 from trueline.training.objectives.orpo import log1mexp, orpo_loss
+from trueline.training.objectives.pro import PROObjective, pro_loss
 from trueline.training.objectives.reward import bradley_terry_loss
 from trueline.training.objectives.robust_dpo import RobustDPOObjective, robust_dpo_loss
+from trueline.training.objectives.rrhf import RRHFObjective, rrhf_loss
 from trueline.training.objectives.rso_hinge import RSOHingeObjective, rso_hinge_loss
 from trueline.training.objectives.sft import sft_loss
 from trueline.training.objectives.simpo import simpo_loss
@@ -162,6 +164,39 @@ def test_slic_hf_by_hand():
     assert loss.tolist() == pytest.approx([1.5, 1.0])
 
 
+def test_rrhf_by_hand():
+    # p = (−1, −0.5, −2): the second is likelier than the first by 0.5; ℓ(best) = 4 · −1
+    lengths, ranks = torch.tensor([4.0, 2.0, 1.0]), torch.tensor([1.0, 2.0, 3.0])
+    logps = torch.tensor([-1.0, -0.5, -2.0]) * lengths
+    assert float(rrhf_loss(logps, lengths, ranks, rank_weight=1)) == pytest.approx(4.5)
+    assert float(rrhf_loss(logps, lengths, ranks, rank_weight=3)) == pytest.approx(5.5)
+    # as a tie of the first two, their order is not judged
+    assert float(rrhf_loss(logps, lengths, torch.tensor([1.0, 1.0, 3.0]), rank_weight=1)) == pytest.approx(4)
+
+
+def test_pro_by_hand():
+    # log(1 + e^−1 + e^−2) + log(1 + e^−1) + 0.05 · 4 · 1 = 0.407606 + 0.313262 + 0.2
+    means, ranks = torch.tensor([-1.0, -2.0, -3.0]), torch.tensor([1.0, 2.0, 3.0])
+    assert float(pro_loss(means, ranks, None, sft_weight=0.05)) == pytest.approx(0.920868, abs=1e-6)
+    # the first two tie: each against the third alone, log(1 + e^−2) + log(1 + e^−1)
+    tied = pro_loss(means, torch.tensor([1.0, 1.0, 3.0]), None, sft_weight=0.0)
+    assert float(tied) == pytest.approx(0.126928 + 0.313262, abs=1e-6)
+    # scores 2, 1.5, 0: 1/T of the first against both 0.5 and 2, its own 2; of the second 1.5
+    # log(1 + e^(−1 + 2) + e^(−6 + 2)) + log(1 + e^(−4.5 + 3))
+    scores = torch.tensor([2.0, 1.5, 0.0])
+    assert float(pro_loss(means, ranks, scores, sft_weight=0.0)) == pytest.approx(
+        math.log(1 + math.e + math.exp(-4)) + math.log(1 + math.exp(-1.5)), abs=1e-5
+    )
+
+
+@given(st.lists(st.floats(-8, 0), min_size=2, max_size=2), st.floats(0.1, 5))
+def test_pro_of_two_is_simpo_without_a_margin(means, beta):
+    means = torch.tensor(means, dtype=torch.float64)
+    ranks, scores = torch.tensor([1.0, 2.0]), torch.tensor([beta, 0.0], dtype=torch.float64)
+    expected = simpo_loss(means[:1], means[1:], beta=beta, gamma=0.0)
+    assert float(pro_loss(means, ranks, scores, sft_weight=0.0)) == pytest.approx(float(expected), abs=1e-9)
+
+
 def test_kto_by_hand():
     # z = 1, β = 0.5. Wanted, Δ = 3: 1.2 · (1 − σ(0.5 · 2)) = 1.2 · 0.268941 = 0.322730
     # unwanted, Δ = 3: 0.9 · (1 − σ(0.5 · −2)) = 0.9 · 0.731059 = 0.657953
@@ -213,6 +248,8 @@ def test_ktos_baseline_is_over_the_whole_step_and_never_negative():
         (lambda: RobustDPOObjective(flip_share=0.7), r"wrong labels in \[0, 0.5\)"),
         (lambda: RSOHingeObjective(beta=math.inf), "beta inf is not allowed"),
         (lambda: KTOObjective(desirable_weight=0.0), "desirable_weight 0.0 is not allowed: kto"),
+        (lambda: RRHFObjective(rank_weight=0.0), "rank_weight 0.0 is not allowed: rrhf"),
+        (lambda: PROObjective(sft_weight=-0.1), "sft_weight -0.1 is not allowed: pro"),
         (lambda: GPOObjective(function="savage"), "function 'savage' is not known to gpo: give logistic or"),
     ],
 )
