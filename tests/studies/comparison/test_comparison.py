@@ -1,0 +1,138 @@
+"""The fair comparison: what a file may say, and a small one run, resumed, extended and reported."""
+
+import json
+
+import numpy as np
+import pytest
+
+from trueline.core.errors import InputError
+from trueline.reports.comparison import comparison_markdown, write_comparison
+from trueline.studies.comparison import run as running
+from trueline.studies.comparison.results import at_equal, read_comparison_results
+from trueline.studies.comparison.run import Trial, chosen, read_record, run_comparison
+from trueline.studies.comparison.spec import MethodSpec, parse_comparison, read_comparison
+from trueline.testbed import build, embedded
+
+RATES = {"learning_rate": [3e-3, 1e-2]}
+SMALL = {
+    "name": "small",
+    "size": "tiny",
+    "development": [1],
+    "evaluation": [2],
+    "seeds": [0, 1],
+    "labels": 60,
+    "compute": {"tokens": 8000},
+    "measures": ["gold_reward", {"name": "divergence", "samples": 1, "max_tokens": 8}, "arc"],
+    "limit": 25,
+    "methods": [{"name": "dpo", "tune": RATES, "strength": {"beta": [0.5, 0.05]}}, {"name": "self_reminder"}],
+}
+
+
+@pytest.fixture
+def worlds(monkeypatch):
+    """Every world is the shipped one: nothing is trained but the methods."""
+    monkeypatch.setattr(
+        build, "other_world", lambda seed, size, progress=None: (embedded.DEMO, embedded.folder(size))
+    )
+
+
+@pytest.fixture
+def compared(worlds, tmp_path):
+    spec = parse_comparison(SMALL)
+    report, _ = run_comparison(spec, tmp_path)
+    return spec, tmp_path, report
+
+
+def test_a_comparison_is_run_resumed_extended_and_reported(compared):
+    spec, out, report = compared
+    assert report.made > 0 and not report.unfinished
+    again, _ = run_comparison(spec, out)
+    assert again.made == 0 and again.stored == report.made
+    found = read_comparison_results(out, replicates=20)
+    assert found.complete
+    assert [row.title for row in found.rows] == ["dpo beta=0.5", "dpo beta=0.05", "self_reminder"]
+    tuned = read_record(out)
+    assert {trial["parameters"]["learning_rate"] for trial in tuned["trials"]["dpo"]} == {3e-3, 1e-2}
+    assert tuned["chosen"]["dpo"]["learning_rate"] in (3e-3, 1e-2)
+    weak, strong = found.rows[:2]
+    assert weak.arms == strong.arms == 2 and 0 < strong.costs["tokens"] <= 8000
+    assert strong.costs["tokens"] == pytest.approx(weak.costs["tokens"], rel=0.1)
+    gold = found.best_axis
+    change = strong.changes[gold]
+    assert change.seeds == 2 and change.low < change.value < change.high and not change.clear
+    assert change.level == pytest.approx(found.untreated[gold] + change.value, abs=1e-9)
+    more = parse_comparison({**SMALL, "methods": [{"name": "refusal_steering"}]})
+    run_comparison(more, out)
+    extended = read_comparison_results(out, replicates=20)
+    assert {row.method for row in extended.rows} == {"dpo", "self_reminder", "refusal_steering"}
+    text = comparison_markdown(extended)
+    assert "no claim about methods" in text and "### Sensitivity to what was tuned" in text
+    page = write_comparison(extended, out / "report.html").read_text()
+    assert (
+        "refusal_steering" in page
+        and "<svg" in page
+        and "http://" not in page.replace("http://www.w3.org", "")
+    )
+
+
+def test_other_terms_in_the_same_folder_are_refused(compared):
+    _, out, _ = compared
+    with pytest.raises(InputError, match="another labels"):
+        run_comparison(parse_comparison({**SMALL, "labels": 13}), out)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"evaluation": [1]}, "both for development and for evaluation"),
+        ({"methods": [{"name": "dpo", "tune": RATES}, {"name": "ipo"}]}, "unequal numbers of tuning trials"),
+        ({"methods": [{"name": "dpo"}, {"name": "dpo"}]}, "two methods are called 'dpo'"),
+        ({"compute": {"euros": 3}}, "not known"),
+        ({"surplus": 1}, "surplus"),
+        ({"methods": [{"name": "dpo", "strength": {"beta": [1.0], "learning_rate": [1.0]}}]}, "strength"),
+    ],
+)
+def test_an_unfair_or_unknown_setting_is_one_sentence(change, message):
+    with pytest.raises(InputError, match=message):
+        parse_comparison({**SMALL, **change})
+
+
+def test_a_file_names_its_budgets(tmp_path):
+    file = tmp_path / "c.yaml"
+    file.write_text(json.dumps({**SMALL, "budgets": {"mini": {"seeds": [0], "only": ["self_reminder"]}}}))
+    assert read_comparison(file).seeds == (0, 1)
+    mini = read_comparison(file, "mini")
+    assert mini.seeds == (0,) and [m.title for m in mini.methods] == ["self_reminder"]
+    with pytest.raises(InputError, match="mini"):
+        read_comparison(file, "minu")
+    with pytest.raises(InputError, match="self_reminder"):
+        read_comparison(file).only(["self_remindr"])
+
+
+def test_the_best_trial_is_chosen_and_the_first_of_equals():
+    method = MethodSpec(name="dpo", tune=RATES)
+    low, high = (
+        Trial(parameters={"learning_rate": rate}, score=score) for rate, score in ((1, 0.5), (2, 0.5))
+    )
+    assert chosen(method, {"dpo": [low, high]}) == {"learning_rate": 1}
+    none = Trial(parameters={"learning_rate": 3}, score=None)
+    assert chosen(method, {"dpo": [none, high]}) == {"learning_rate": 2}
+    with pytest.raises(InputError, match="no trial of dpo"):
+        chosen(method, {"dpo": [none]})
+
+
+def test_a_method_is_read_between_its_strengths_and_never_beyond(compared):
+    _, out, _ = compared
+    found = read_comparison_results(out, replicates=2)
+    rows, axis = [row for row in found.rows if row.method == "dpo"], found.best_axis
+    places = dict(zip((row.title for row in rows), (1.0, 3.0)))
+    first, second = (row.changes[axis].level for row in rows)
+    middle = at_equal(rows, axis, lambda row: places[row.title], 2.0)
+    assert middle == pytest.approx(np.mean([first, second]))
+    assert at_equal(rows, axis, lambda row: places[row.title], 3.5) is None
+
+
+def test_a_damaged_record_is_one_sentence(tmp_path):
+    (tmp_path / running.RECORD).write_text("{")
+    with pytest.raises(InputError, match="damaged"):
+        read_record(tmp_path)
