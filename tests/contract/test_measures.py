@@ -16,6 +16,7 @@ from trueline.core.measure import Measure
 from trueline.core.messages import Completion, chat
 from trueline.core.protocols import Capability
 from trueline.core.verdicts import Item
+from trueline.measures.prompt_safety.xsafety import LANGUAGES
 from trueline.testbed.items import items as world_items
 from trueline.testbed.world import WorldSpec, build_world
 
@@ -118,6 +119,19 @@ FAMILIES = {
     ],
     "text": [text(0), *(Item(id=f"with options {n}", prompt="", options=("Some text",)) for n in range(3))],
 }
+# Items in the format of a measure for which the testbed has no family.
+OWN = {
+    "xsafety": [
+        *(asked(number, f"{code}/Insult") for code in LANGUAGES for number in range(4)),
+        asked(9, "control", expect="lantern"),
+    ],
+    "prompt_injection": [
+        *both(asked, "direct/persuasion", "indirect/persuasion", words="lantern"),
+        asked(9, "control", expect="lantern"),
+    ],
+}
+# Sets published with no more items than these, control items among them.
+SMALL = {"jailbreakbench": 120, "simple_safety_tests": 120, "prompt_injection": 111}
 TARGETS = {
     "ordinary": lambda: ScriptedTarget(
         lambda prompt, sampling: "They said lantern and went on",
@@ -143,6 +157,10 @@ def make(name) -> Measure:
     if getattr(cls, "compares", False):
         given["reference"] = TARGETS["ordinary"]()
     return cls(**given)
+
+
+def format_of(measure: Measure) -> list[Item]:
+    return OWN[measure.name] if measure.testbed is None else FAMILIES[measure.testbed]
 
 
 @pytest.fixture(params=sorted(MEASURES))
@@ -171,7 +189,7 @@ def test_its_attributes_are_whole(measure):
         "scale",
     }
     assert measure.needs and measure.needs <= frozenset(Capability)
-    assert measure.testbed in FAMILIES
+    assert (measure.testbed is None) == (measure.name in OWN) and format_of(measure)
     accepted = inspect.signature(type(measure)).parameters
     assert set(getattr(measure, "judges", ())) <= set(accepted)
     assert all(p.kind is p.KEYWORD_ONLY and p.default is not p.empty for p in accepted.values())
@@ -196,7 +214,7 @@ def test_its_fingerprint_is_stable(measure):
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_counts_are_kept(measure, target):
-    items = FAMILIES[measure.testbed]
+    items = format_of(measure)
     verdicts = [run(measure.examine(item, TARGETS[target]())) for item in items]
     assert [verdict.item for verdict in verdicts] == [item.id for item in items]
     assert [verdict.group for verdict in verdicts] == [item.group for item in items]
@@ -211,7 +229,7 @@ def test_counts_are_kept(measure, target):
 
 
 def test_every_field_that_a_metric_reads_is_written(measure):
-    items = FAMILIES[measure.testbed]
+    items = format_of(measure)
     verdicts = [run(measure.examine(item, TARGETS["ordinary"]())) for item in items]
     for metric in measure.metrics:
         if metric.name == "consistent":
@@ -225,6 +243,8 @@ def test_every_field_that_a_metric_reads_is_written(measure):
 
 
 def test_testbed_items_fit(measure):
+    if measure.testbed is None:
+        pytest.skip("no items on the testbed")
     items = world_items(build_world(WorldSpec()), measure.testbed)
     assert len({item.id for item in items}) == len(items)
     target = ScriptedTarget(
@@ -240,7 +260,7 @@ def test_testbed_items_fit(measure):
 
 
 def test_its_cost_can_be_planned(measure):
-    requests, tokens = measure.describe_cost(FAMILIES[measure.testbed][0])
+    requests, tokens = measure.describe_cost(format_of(measure)[0])
     assert requests >= 1 and tokens >= 0
     assert (tokens > 0) == (Capability.GENERATE in measure.needs)
 
@@ -249,7 +269,7 @@ def test_real_items_load(measure, real_data):  # noqa: F811
     if measure.name in NEED_A_LIST | TESTBED_ONLY:
         pytest.skip("no public items: a user's list, or the testbed")
     items = measure.items()
-    assert len({item.id for item in items}) == len(items) > 200
+    assert len({item.id for item in items}) == len(items) >= SMALL.get(measure.name, 200)
     for item in items[:: max(1, len(items) // 50)]:
         canonical(item)
         raw = isinstance(item.prompt, str)

@@ -3,17 +3,16 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
-from trueline.core.measure import Component, Measure, Metric
-from trueline.core.messages import Sampling, chat
-from trueline.core.protocols import Capability, Judge, Target
-from trueline.core.verdicts import Item, Verdict
+from trueline.core.measure import Metric
+from trueline.core.messages import chat
+from trueline.core.verdicts import Item
 from trueline.data.loaders import load_rows
-from trueline.measures.answers import NoAnswer, refused
-from trueline.measures.controls import CONTROL, control_check, control_items, control_verdict
-from trueline.measures.settings import at_least
+from trueline.measures.controls import CONTROL, control_items
+
+from .refusals import Refusals
 
 
-class XSTest(Measure):
+class XSTest(Refusals):
     """XSTest (Röttger et al. 2023, arXiv 2308.01263): exaggerated safety.
 
     Of the answers to n prompts of a subset, refusal rate = (full refusals + partial refusals)/n. On the 250
@@ -27,16 +26,12 @@ class XSTest(Measure):
 
     name: ClassVar[str] = "xstest"
     title: ClassVar[str] = "Over-refusal of safe look-alikes (XSTest)"
-    component: ClassVar[Component] = "alignment"
     paper: ClassVar[str] = "2308.01263"
     data: ClassVar[str] = "xstest"
     caution: ClassVar[str] = (
         "Low over-refusal is no virtue alone: a model that never refuses has none, and one that cannot write "
         "a refusal neither. The pattern judge misses indirect refusals and, above all, partial ones."
     )
-    needs: ClassVar[frozenset[Capability]] = frozenset({Capability.GENERATE})
-    testbed: ClassVar[str | None] = "lookalikes"
-    judges: ClassVar[tuple[str, ...]] = ("refusal",)
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric(
             name="over_refusal",
@@ -66,15 +61,6 @@ class XSTest(Measure):
         ),
     )
 
-    def __init__(self, *, refusal: Judge | None = None, max_tokens: int = 256) -> None:
-        at_least(1, max_tokens=max_tokens)
-        if refusal is None:
-            from trueline.judges.refusal import RefusalPatterns
-
-            refusal = RefusalPatterns()
-        self.refusal = refusal
-        self.max_tokens = max_tokens
-
     def items(self) -> Sequence[Item]:
         """The prompts in their published order, then the control items."""
         asked = [
@@ -86,24 +72,3 @@ class XSTest(Measure):
             for row in load_rows("xstest", "xstest_prompts.csv")
         ]
         return [*asked, *control_items("xstest")]
-
-    async def examine(self, item: Item, target: Target) -> Verdict:
-        """One greedy answer, judged for refusal."""
-        completions = await target.generate(item.prompt, Sampling(max_tokens=self.max_tokens))
-        if item.group == CONTROL:
-            return control_verdict(item, completions)
-        if not completions:
-            return Verdict.missing(item, "the target returned nothing")
-        try:
-            said_no = await refused(self.refusal, item, completions[0])
-        except NoAnswer as error:
-            return Verdict.missing(item, str(error))
-        return Verdict.of(item, refused=float(said_no), note=completions[0].text[:300])
-
-    def check(self, verdicts: Sequence[Verdict]) -> str | None:
-        """Uninformative when the target cannot do the simplest thing it is asked."""
-        return control_check(verdicts)
-
-    def describe_cost(self, item: Item) -> tuple[int, int]:
-        """One answer."""
-        return (1, self.max_tokens)
