@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from toy_study import Counter
 
-from trueline.studies.finished import finished_results, mark_finished
+from trueline.studies.finished import finished_results, made_of, mark_finished
 from trueline.studies.plan import make_plan
 from trueline.studies.results import read_results
 from trueline.studies.run import run_study
@@ -24,7 +24,7 @@ def marked(counter: Counter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert finished_results(SPEC, out) is None
     run_study(make_plan(SPEC), out)
     assert finished_results(SPEC, out) is None
-    mark_finished(read_results(out))
+    mark_finished(read_results(out), made_of())
     return out
 
 
@@ -66,3 +66,9 @@ def test_a_new_judge_card_is_seen(marked: Path) -> None:
 def test_other_versions_are_seen(marked: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("trueline.studies.finished.versions", lambda: {"trueline": "0"})
     assert finished_results(SPEC, marked) is None
+
+
+def test_no_mark_where_the_package_changed_during_the_run(counter: Counter, tmp_path: Path) -> None:
+    run_study(make_plan(SPEC), tmp_path)
+    mark_finished(read_results(tmp_path), "another digest")
+    assert finished_results(SPEC, tmp_path) is None

@@ -25,7 +25,7 @@ def run(
     from trueline.core.errors import UnfinishedError
     from trueline.core.threads import use_available_cores
     from trueline.reports.html import write_report
-    from trueline.studies.finished import finished_results, mark_finished
+    from trueline.studies.finished import finished_results, made_of, mark_finished
     from trueline.studies.plan import make_plan
     from trueline.studies.results import read_results
     from trueline.studies.run import RunReport, run_study
@@ -35,6 +35,7 @@ def run(
 
     console = Console()
     bars = Bars()
+    began_with = made_of() if self_contained else ""
     results = finished_results(spec, out) if self_contained else None
     if results is not None:
         report = RunReport(made=0, stored=results.verdict_count)
@@ -58,7 +59,7 @@ def run(
         more = f" (and {len(others)} more cells)" if others else ""
         raise UnfinishedError(f"unfinished, run the same command again to resume: {first}{more}")
     if self_contained:
-        mark_finished(results)
+        mark_finished(results, began_with)
 
 
 def refuse(why: str, **options: Any) -> None:

@@ -21,9 +21,10 @@ from .spec import StudySpec
 MARK = "finished"
 
 
-def mark_finished(results: StudyResults) -> None:
-    """Note in the store that every verdict of this study is there."""
-    results.store.put_meta({MARK: {"made_of": _made_of(), "verdicts": results.verdict_count}})
+def mark_finished(results: StudyResults, began_with: str) -> None:
+    """Note in the store that every verdict is there, unless the package has changed since the run began."""
+    if began_with == made_of():
+        results.store.put_meta({MARK: {"made_of": began_with, "verdicts": results.verdict_count}})
 
 
 def finished_results(spec: StudySpec, out: Path) -> StudyResults | None:
@@ -32,13 +33,13 @@ def finished_results(spec: StudySpec, out: Path) -> StudyResults | None:
         return None
     meta = open_store(out).meta("")
     mark, planned = meta.get(MARK, {}), meta.get("plan", {}).get("spec")
-    if planned != spec.model_dump(mode="json") or mark.get("made_of") != _made_of():
+    if planned != spec.model_dump(mode="json") or mark.get("made_of") != made_of():
         return None
     results = read_results(out)
     return results if results.verdict_count == mark["verdicts"] else None
 
 
-def _made_of() -> str:
+def made_of() -> str:
     """A digest of the package's files, of the cards that its judges may find, and of the versions in use."""
     package = Path(str(files("trueline")))
     shipped = [path for path in package.rglob("*") if path.is_file() and path.suffix != ".pyc"]
