@@ -44,8 +44,8 @@ def test_labels(tmp_path, label, wanted):
     [
         ({"text": "x"}, "line 3: the label None is not one of forget"),
         ({"text": "x", "label": "bad"}, "line 3: the label 'bad'"),
-        ({"label": "forget"}, "line 3: no 'text' and no 'prompt'"),
-        ({"text": " ", "label": "forget"}, "line 3: no 'text' and no 'prompt'"),
+        ({"label": "forget"}, "line 3: no 'text' and no 'prompt' or 'messages'"),
+        ({"text": " ", "label": "forget"}, "line 3: no 'text' and no 'prompt' or 'messages'"),
         ({"prompt": [{"role": "assistant", "content": "x"}], "label": 0}, "does not end with a user message"),
     ],
 )

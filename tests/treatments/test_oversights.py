@@ -8,8 +8,10 @@ from transformers import AutoTokenizer
 
 from trueline.core.messages import chat
 from trueline.models.local import LocalTarget
-from trueline.studies.oversights import Setup, find_oversights
+from trueline.studies.alignment_setup import Setup
+from trueline.studies.oversights import find_oversights
 from trueline.treatments.dpo import DirectPreferenceOptimization
+from trueline.treatments.rloo import RLOO
 
 ROWS = [(chat(f"w{i} w{i + 1}"), ("w30 w31", f"w{i + 2}")) for i in range(8)]
 DIALS = {"learning_rate": 1e-3, "max_length": 60, "batch_size": 4}
@@ -70,6 +72,35 @@ PLANTED = {
 @pytest.mark.parametrize("name", PLANTED)
 def test_tokenizer_and_template(name, clean, tmp_path):
     assert names(change(clean, tmp_path / "model", tokenizer=PLANTED[name])) == [name]
+
+
+def test_a_token_that_spans_the_end_of_the_prompt(clean, tmp_path):
+    merging = T.replace("<bot> {{ m['content'] }}", "<bot> w{{ m['content'] }}").replace(
+        "%}<bot> {% endif", "%}<bot> w{% endif"
+    )
+    rows = [(prompt, ("30 w31", f"{i + 2}")) for i, (prompt, _) in enumerate(ROWS) if i != 1]
+    folder = change(clean, tmp_path / "model", tokenizer=template(merging))
+    assert names(folder, rows=rows) == ["merged boundary"]
+
+
+def test_a_reward_model_with_another_tokenizer_is_a_note(clean, tmp_path):
+    other = change(clean, tmp_path / "other", tokenizer=template(T.replace("<user>", "<sys>")))
+    same = LocalTarget.from_pretrained(clean)
+    for folder, found in ((other, ["reward model's tokenizer"]), (clean, [])):
+        treatment = RLOO(learning_rate=1e-3, max_length=60, reward=str(folder))
+        oversights = find_oversights(Setup(target=same, treatment=treatment, rows=ROWS))
+        assert [oversight.name for oversight in oversights] == found
+        assert all(oversight.grade == "note" for oversight in oversights)
+
+
+def test_adapters_on_tied_embeddings_are_a_note(clean, tmp_path):
+    assert names(clean, lora=True) == ["tied embeddings with LoRA"]
+    from trueline.training.adapters import with_adapters
+    from trueline.training.config import LoraConfig
+
+    model = with_adapters(LocalTarget.from_pretrained(clean).source.load(), LoraConfig(), 0)
+    adapted = {name for name, _ in model.named_parameters() if "lora_" in name}
+    assert adapted and not any("embed" in name or "lm_head" in name for name in adapted)
 
 
 def test_dropout(clean, tmp_path):

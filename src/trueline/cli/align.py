@@ -1,5 +1,6 @@
 """trueline align."""
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -90,12 +91,12 @@ def _check(spec: "TargetSpec", method: str, parameters: dict[str, Any], data: Pa
     from .progress import Bars
 
     found = check_alignment(spec, method, parameters, data, progress=Bars())
+    colours = {"fault": "red", "warning": "yellow", "note": "blue"}
     for oversight in found:
-        typer.secho(
-            f"{oversight.grade}: {oversight.name}", fg="red" if oversight.grade == "fault" else "yellow"
-        )
+        typer.secho(f"{oversight.grade}: {oversight.name}", fg=colours[oversight.grade])
         typer.echo(f"  {oversight.what}\n  why: {oversight.why}\n  fix: {oversight.fix}")
-    faults = sum(oversight.grade == "fault" for oversight in found)
-    typer.echo(f"{faults} faults, {len(found) - faults} warnings." if found else "No oversight found.")
-    if faults:
+    counts: Counter[str] = Counter(oversight.grade for oversight in found)
+    told = ", ".join(f"{counts[grade]} {grade}s" for grade in colours)
+    typer.echo(f"{told}." if found else "No oversight found.")
+    if counts["fault"]:
         raise typer.Exit(1)

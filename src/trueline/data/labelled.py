@@ -3,7 +3,8 @@
 A row (.jsonl, .json or .csv, each also with .gz) holds one of
 
 - ``text``: a document;
-- ``prompt`` with ``answer``, ``completion``, ``response`` or ``output``: an answer to a request;
+- ``prompt`` with ``answer``, ``completion``, ``response`` or ``output``: an answer to a request; or ``messages`` or
+  ``conversations`` that end with it;
 - ``prompt`` alone: a bare request (only where answers are not needed);
 
 and a ``label``: "forget" or "harmful" (also 0 or false) for what is not wanted, "retain" or "harmless" (1, true)
@@ -20,7 +21,17 @@ from typing import Any
 from trueline.core.errors import InputError
 from trueline.core.messages import Prompt
 
-from .preferences import ANSWER_FIELDS, BadRow, Loaded, PreferencePair, as_conversation, load_with, rest_of
+from .preferences import (
+    ANSWER_FIELDS,
+    CONVERSATION_FIELDS,
+    BadRow,
+    Loaded,
+    PreferencePair,
+    as_conversation,
+    check_prompt,
+    load_with,
+    rest_of,
+)
 
 LABELS: Mapping[Any, bool] = {
     "forget": False, "harmful": False, "retain": True, "harmless": True,
@@ -87,8 +98,11 @@ def labelled(row: dict[str, Any]) -> LabelledText:
         return LabelledText(
             prompt="", answer=row["text"], wanted=wanted, meta=rest_of(row, {"text", "label"})
         )
+    whole = next((name for name in CONVERSATION_FIELDS if row.get(name)), None)
     if not row.get("prompt"):
-        raise BadRow("no 'text' and no 'prompt'")
+        if whole is None:
+            raise BadRow("no 'text' and no 'prompt' or 'messages'")
+        return _whole(row, whole, wanted)
     named = next((name for name in ANSWER_FIELDS if isinstance(row.get(name), str)), "")
     prompt = as_conversation(row["prompt"])
     if prompt[-1].role != "user":
@@ -97,3 +111,12 @@ def labelled(row: dict[str, Any]) -> LabelledText:
     return LabelledText(
         prompt=prompt, answer=answer, wanted=wanted, meta=rest_of(row, {"prompt", named, "label"})
     )
+
+
+def _whole(row: dict[str, Any], name: str, wanted: bool) -> LabelledText:
+    messages = as_conversation(row[name])
+    if messages[-1].role != "assistant":
+        raise BadRow("the conversation does not end with the assistant's answer")
+    check_prompt(messages[:-1])
+    meta = rest_of(row, {name, "label"})
+    return LabelledText(prompt=messages[:-1], answer=messages[-1].content, wanted=wanted, meta=meta)

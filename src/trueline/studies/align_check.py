@@ -1,5 +1,6 @@
 """Looking before the leap: model folder, template, data and settings of an alignment, without a step taken.
 
+The data are read as training would read them; what it would refuse is found, and left out of what is looked at.
 Example: ``check_alignment(TargetSpec(model="./model"), "dpo", {"beta": 0.1}, Path("pairs.jsonl"),
 progress=Silent())`` gives a list of oversights, empty when all is well.
 """
@@ -10,17 +11,23 @@ from typing import Any
 
 from trueline.catalog import make
 from trueline.core.errors import InputError
+from trueline.core.messages import Prompt
 from trueline.data.audit.finding import Check
-from trueline.data.audit.reading import read_file
+from trueline.data.labelled import LabelledText
+from trueline.data.preferences import Demonstration, PreferencePair
+from trueline.data.rankings import RankedAnswers
 from trueline.models.local import LocalTarget
 
+from .aligning import READERS, read_data
+from .alignment_setup import Oversight, Setup
 from .auditing import audit_file
-from .oversights import Oversight, Setup, as_prompt, find_oversights
+from .oversights import find_oversights
 from .progress import Progress
 from .spec import TargetSpec
 from .subjects import load_subject
 
-TRAINED_ON = ("preferences", "demonstrations", "forget")
+NOT_AUDITED = "forget"  # what is to be forgotten is no example of what is wanted
+_CLEAN = "run trueline data audit FILE --clean CLEAN.jsonl and read its log"
 
 
 def check_alignment(
@@ -28,29 +35,55 @@ def check_alignment(
 ) -> list[Oversight]:
     """Every oversight found; raises InputError for what could not be trained at all."""
     treatment = make("treatment", method, parameters)
-    wanted = set(getattr(treatment, "resources", ()))
-    if not wanted & set(TRAINED_ON):
+    kinds = sorted(set(getattr(treatment, "resources", ())) & READERS.keys())
+    if not kinds:
         raise InputError(f"method {method!r} does not train on data, so there is nothing to check.")
     target = load_subject(spec).target
     if not isinstance(target, LocalTarget):
         raise InputError(f"{spec.model!r} is no local model, so it cannot be trained: give a folder.")
-    file = read_file(data)
-    if "preferences" in wanted and file.kind != "pairs":
-        raise InputError(
-            f"method {method!r} learns from preferences, but {data} holds {file.kind}: give chosen and rejected."
-        )
-    rows = [(as_prompt(row.turns), row.answers) for row in file.rows if all(map(str.strip, row.answers))]
-    found = find_oversights(Setup(target=target, treatment=treatment, rows=rows))
-    audit = audit_file(data, progress=progress)
-    return found + [_of_data(check) for check in audit.checks if check.grade == "fault"]
+    found: list[Oversight] = []
+    given, refused = usable_rows(kinds[0], data)
+    if refused is not None:
+        found.append(refused)
+    rows = [shown for row in given if (shown := prompt_and_answers(row)) is not None]
+    found += find_oversights(Setup(target=target, treatment=treatment, rows=rows))
+    if kinds[0] != NOT_AUDITED:
+        audit = audit_file(data, progress=progress)
+        found += [_of_data(check) for check in audit.checks if check.grade == "fault"]
+    return found
+
+
+def usable_rows(kind: str, data: Path) -> tuple[tuple[Any, ...], Oversight | None]:
+    """The rows that training can use, and what it refuses; InputError where it can use none."""
+    try:
+        return read_data(kind, data, drop_bad=False), None
+    except InputError as error:
+        refused = Oversight(
+            name="data: rows that training refuses", grade="fault", what=str(error).partition("; ")[0],
+            why="a trainer that skips them silently trains on other data than you think",
+            fix=f"train with --drop-bad, or {_CLEAN}",
+        )  # fmt: skip
+    return read_data(kind, data, drop_bad=True), refused
+
+
+def prompt_and_answers(row: Any) -> tuple[Prompt, tuple[str, ...]] | None:
+    """What a row of any kind asks and answers; None for a bare request."""
+    match row:
+        case PreferencePair():
+            return row.prompt, (row.chosen, row.rejected)
+        case Demonstration():
+            return row.prompt, (row.answer,)
+        case RankedAnswers():
+            return row.prompt, row.answers
+        case LabelledText(answer=""):
+            return None
+        case LabelledText():
+            return row.prompt, (row.answer,)
+    raise AssertionError(row)
 
 
 def _of_data(check: Check) -> Oversight:
     where = f"; first in line {check.findings[0].line}" if check.findings else ""
     return Oversight(
-        name=f"data: {check.name}",
-        grade="fault",
-        what=check.summary + where,
-        why=check.why,
-        fix="run trueline data audit FILE --clean CLEAN.jsonl and read its log",
-    )
+        name=f"data: {check.name}", grade="fault", what=check.summary + where, why=check.why, fix=_CLEAN
+    )  # fmt: skip

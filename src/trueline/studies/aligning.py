@@ -10,7 +10,7 @@ from trueline.core.protocols import Resources, Treatment
 from trueline.data.labelled import as_labelled, read_labelled
 from trueline.data.preferences import as_demonstrations, read_demonstrations, read_preferences
 from trueline.data.rankings import as_rankings, read_rankings
-from trueline.data.rows import read_text
+from trueline.data.rows import guess_format, read_rows
 
 from .helpers import helper_targets
 from .lacking import lacking
@@ -42,7 +42,7 @@ def align_model(
         raise InputError(
             f"method {method!r} does not train on data from a file; trueline list treatments shows what does."
         )
-    given = {name: _read(name, data, drop_bad) for name in sorted(wanted & READERS.keys())}
+    given = {name: read_data(name, data, drop_bad=drop_bad) for name in sorted(wanted & READERS.keys())}
     make_folder(out)
     subject = load_subject(spec)
     reason = lacking(treatment.needs, subject.target.capabilities)
@@ -71,9 +71,10 @@ READERS: Mapping[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
 }  # kind of data -> how to read it from a file of its own, and how to make it of preference pairs
 
 
-def _read(kind: str, data: Path, drop_bad: bool) -> Any:
-    """Data of one kind, from a file of that kind or of preference pairs."""
+def read_data(kind: str, data: Path, *, drop_bad: bool) -> Any:
+    """Data of one kind of ``READERS``, from a file of that kind or of preference pairs."""
     read, from_pairs = READERS[kind]
-    if '"chosen"' in read_text(data)[:4096]:
+    first = read_rows(data, guess_format(data))[:100]
+    if any("chosen" in row or "rejected" in row for _, row in first):
         return from_pairs(read_preferences(data, drop_bad=drop_bad))
     return read(data, drop_bad=drop_bad)

@@ -52,3 +52,14 @@ def test_a_judges_prompts_are_taken_apart(tmp_path):
 def test_other_rows_are_left_as_they_are(tmp_path):
     with pytest.raises(InputError, match="has the fields label, response 1"):
         read(tmp_path, [{"response 1": "a", "label": 1}])
+
+
+def test_a_ranked_list_is_the_pair_of_its_best_and_worst(tmp_path):
+    rows = [
+        {"prompt": "Hi", "answers": ["a", "b", "c"], "ranks": [2, 1, 3]},
+        {"prompt": "Hi", "answers": ["a", "b", "c"], "scores": [0.5, -1.0, 2.0]},
+        {"prompt": "Hi", "answers": ["a", "b", "c"], "ranks": [1, 2]},
+    ]
+    file = read(tmp_path, rows)
+    assert [row.answers for row in file.rows] == [("b", "c"), ("c", "b")]
+    assert list(file.unusable) == [3] and file.raw[1] == rows[0]

@@ -15,7 +15,7 @@ from .finding import Check
 from .personal import redact
 from .reading import ANSWERS, CONVERSATIONS, AuditedFile
 
-TEXTS = ("prompt", "chosen", "rejected", *ANSWERS, *CONVERSATIONS)
+TEXTS = ("prompt", "chosen", "rejected", "answers", *ANSWERS, *CONVERSATIONS)
 CHANGES: Mapping[str, Callable[[str], str]] = {
     "personal data": redact,
     "white space at the ends": str.strip,

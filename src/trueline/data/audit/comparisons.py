@@ -36,6 +36,22 @@ def as_pair(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name not in _USED} | sides
 
 
+def best_and_worst(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A ranked list (``answers`` with ``ranks``, 1 the best, or ``scores``) as the pair of its best and worst
+    answer; any other row as it is."""
+    answers, ranks = row.get("answers"), row.get("ranks", [-v for v in _numbers(row.get("scores"))])
+    if not isinstance(answers, list) or len(_numbers(ranks)) != len(answers) or len(answers) < 2:
+        return row
+    order = sorted(range(len(answers)), key=lambda k: ranks[k])
+    return {**row, "chosen": answers[order[0]], "rejected": answers[order[-1]]}
+
+
+def _numbers(values: Any) -> list[float]:
+    """The values if they are numbers, else none."""
+    told = isinstance(values, list) and all(isinstance(v, (int, float)) for v in values)
+    return values if told else []
+
+
 def _taken_apart(chosen: str, rejected: str) -> dict[str, Any]:
     better, worse = _JUDGED.search(chosen), _JUDGED.search(rejected)
     if better is None or worse is None or better[1] != worse[1]:

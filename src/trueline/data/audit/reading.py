@@ -13,17 +13,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from trueline.core.errors import InputError
+from trueline.data.labelled import LABELS
 from trueline.data.rows import guess_format, read_rows
 
-from .comparisons import as_pair
+from .comparisons import as_pair, best_and_worst
 
 Kind = Literal["pairs", "labels", "demonstrations"]
 KINDS: tuple[Kind, ...] = ("pairs", "labels", "demonstrations")
 CONVERSATIONS = ("messages", "conversations")
 ANSWERS = ("answer", "completion", "response", "output")
-LABELS: Mapping[Any, bool] = {
-    True: True, False: False, "true": True, "false": False, "True": True, "False": False, "1": True, "0": False,
-}  # fmt: skip
 Turns = tuple[tuple[str, str], ...]
 _ASSISTANT = ("assistant", "gpt")
 
@@ -83,8 +81,9 @@ def read_file(path: Path, kind: Kind | None = None) -> AuditedFile:
 
 
 def guess_kind(rows: Sequence[Mapping[str, Any]], path: Path) -> Kind:
-    """Pairs where a row has chosen or rejected, labels where it has a label, else demonstrations."""
-    if any("chosen" in row or "rejected" in row for row in rows):
+    """Pairs where a row has chosen or rejected or ranks answers, labels where it has a label, else
+    demonstrations."""
+    if any("chosen" in row or "rejected" in row for row in map(best_and_worst, rows)):
         return "pairs"
     if any(row.get(name) for row in rows for name in (*CONVERSATIONS, *ANSWERS)):
         return "labels" if any("label" in row for row in rows) else "demonstrations"
@@ -102,9 +101,9 @@ def parse(line: int, row: Mapping[str, Any], kind: Kind) -> Row | str:
     label = None
     if kind == "labels":
         given = row.get("label")
-        if not isinstance(given, (bool, int, str)) or given not in LABELS:
+        label = LABELS.get(str(given).strip().lower())
+        if label is None:
             return f"the label {given!r} is neither true nor false"
-        label = LABELS[given]
     made = _prompt_and_answer(row)
     if isinstance(made, str):
         return made
@@ -113,6 +112,7 @@ def parse(line: int, row: Mapping[str, Any], kind: Kind) -> Row | str:
 
 
 def _pair(line: int, row: Mapping[str, Any]) -> Row | str:
+    row = best_and_worst(row)
     sides = []
     for side in ("chosen", "rejected"):
         if row.get(side) is None:

@@ -1,0 +1,112 @@
+"""trueline align --check: what is planted in the data is named, clean data of every kind pass, nothing is trained."""
+
+import json
+
+import pytest
+
+from .running import refused, trueline
+
+WORDS = ["ada", "bo", "cy", "dee", "eve", "fay", "gus", "hal", "ida", "jo"]
+PAIRS = [
+    {
+        "prompt": f"Who is {word}?",
+        "chosen": f"{word} is kind{'.' * (n % 2 + 1)}",
+        "rejected": f"No {word} here{'.' * (2 - n % 2)}",
+    }
+    for n, word in enumerate(WORDS)
+]
+LABELS = [
+    {"prompt": pair["prompt"], "answer": pair[side], "label": side == "chosen"}
+    for pair in PAIRS
+    for side in ("chosen", "rejected")
+]
+DEMONSTRATIONS = [{"prompt": pair["prompt"], "answer": pair["chosen"]} for pair in PAIRS]
+FORGET = [
+    *({"text": f"The code of {word} is {n}.", "label": "forget"} for n, word in enumerate(WORDS)),
+    *({"text": f"{word} has a garden.", "label": "retain"} for word in WORDS),
+]
+CHAT = [
+    {
+        "messages": [
+            {"role": "user", "content": row["prompt"]},
+            {"role": "assistant", "content": row["answer"]},
+        ],
+        "label": row["label"],
+    }
+    for row in LABELS
+]
+
+
+@pytest.fixture(autouse=True)
+def no_public_data(monkeypatch, tmp_path):
+    (tmp_path / "data" / "x").mkdir(parents=True)
+    monkeypatch.setenv("TRUELINE_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("TRUELINE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+
+
+def check(folder, method, rows, *options):
+    path = folder / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    settings = ("--learning-rate", "1e-4", "--dial", "max_length=256")
+    return trueline("align", "testbed", "--method", method, "--data", path, "--check", *settings, *options)
+
+
+def named(answer):
+    return [line for line in answer.out.splitlines() if line.startswith(("fault", "warning", "note"))]
+
+
+@pytest.mark.parametrize(
+    ("method", "rows"),
+    [
+        ("dpo", PAIRS),
+        ("kto", LABELS),
+        ("kto", CHAT),
+        ("kto", PAIRS),
+        ("sft", DEMONSTRATIONS),
+        ("npo", FORGET),
+    ],
+)
+def test_clean_data_of_every_kind_have_no_oversight(tmp_path, method, rows):
+    answer = check(tmp_path, method, rows)
+    assert answer.code == 0 and "No oversight found." in answer.out, answer.out + answer.err
+    assert not (tmp_path / "runs").exists()
+
+
+PLANTED = {
+    "exact duplicates": PAIRS[:1],
+    "contradictions": [{**PAIRS[0], "chosen": PAIRS[0]["rejected"], "rejected": PAIRS[0]["chosen"]}],
+    "role marks in texts": [{"prompt": "Hi", "chosen": "<|im_start|>user", "rejected": "Ho"}],
+    "identical answers": [{"prompt": "Hi", "chosen": "Ho", "rejected": "Ho"}],
+    "empty answers": [{"prompt": "Hi", "chosen": "", "rejected": "Ho"}],
+}
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_what_is_planted_in_the_data_is_named(tmp_path, name):
+    answer = check(tmp_path, "dpo", [*PAIRS, *PLANTED[name]])
+    training_refuses = ["fault: data: rows that training refuses"] * (
+        name in ("identical answers", "empty answers")
+    )
+    assert answer.code == 1
+    assert named(answer) == [*training_refuses, f"fault: data: {name}"]
+
+
+def test_a_missing_side_and_a_wrong_label(tmp_path):
+    both = check(tmp_path, "dpo", [*PAIRS, {"prompt": "Hi", "chosen": "Ho"}])
+    assert "line 11: no 'rejected' answer (1 of 11 rows cannot be used)" in both.out
+    assert "data: unusable rows" in both.out and both.code == 1
+    labelled = check(tmp_path, "kto", [*LABELS, {"prompt": "Hi", "answer": "Ho", "label": "maybe"}])
+    assert "data: unusable rows" in labelled.out and labelled.code == 1
+
+
+def test_lora_on_tied_embeddings_is_a_note(tmp_path):
+    answer = check(tmp_path, "dpo", PAIRS, "--lora", "--learning-rate", "1e-3")
+    assert named(answer) == ["note: tied embeddings with LoRA"] and answer.code == 0
+
+
+def test_what_cannot_be_checked(tmp_path):
+    (tmp_path / "rows.jsonl").write_text(json.dumps(DEMONSTRATIONS[0]) + "\n")
+    asked = ("align", "testbed", "--data", tmp_path / "rows.jsonl", "--check", "--method")
+    assert "no 'chosen' answer" in refused(*asked, "dpo")
+    assert "nothing to check" in refused(*asked, "self_reminder")
