@@ -43,6 +43,12 @@ MEASURES: Mapping[str, str] = {
     "divergence": "trueline.measures.alignment.divergence:Divergence",
     "mmlu": "trueline.measures.capability.mmlu:MMLU",
     "arc": "trueline.measures.capability.arc:ARC",
+    "boolq": "trueline.measures.capability.commonsense:BoolQ",
+    "openbookqa": "trueline.measures.capability.commonsense:OpenBookQA",
+    "piqa": "trueline.measures.capability.commonsense:PIQA",
+    "social_iqa": "trueline.measures.capability.commonsense:SocialIQA",
+    "winogrande": "trueline.measures.capability.commonsense:WinoGrande",
+    "gsm8k": "trueline.measures.capability.gsm8k:GSM8K",
     "perplexity": "trueline.measures.capability.perplexity:Perplexity",
 }
 ATTACKS: Mapping[str, str] = {

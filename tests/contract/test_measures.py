@@ -129,6 +129,7 @@ OWN = {
         *both(asked, "direct/persuasion", "indirect/persuasion", words="lantern"),
         asked(9, "control", expect="lantern"),
     ],
+    "gsm8k": [asked(number, "", answer="18") for number in range(4)],
 }
 # Sets published with no more items than these, control items among them.
 SMALL = {"jailbreakbench": 120, "simple_safety_tests": 120, "prompt_injection": 111}

@@ -128,7 +128,7 @@ class TestARC:
             "answer": "answer3",
         }
         assert parse(row) == ("Why?", ("it is.", "not", "so"), 2)
-        with pytest.raises(InputError, match="not an ARC instruction"):
+        with pytest.raises(InputError, match="not an instruction of this set"):
             parse({"instruction": "Please choose", "answer": "answer1"})
         with pytest.raises(InputError, match="do not fit"):
             parse({**row, "answer": "answer4"})

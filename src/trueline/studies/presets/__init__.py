@@ -25,6 +25,12 @@ STANDARD: Mapping[str, int] = {
     "sycophancy": 400,
     "mmlu": 600,
     "arc": 400,
+    "boolq": 200,
+    "openbookqa": 200,
+    "piqa": 200,
+    "social_iqa": 200,
+    "winogrande": 200,
+    "gsm8k": 40,
     "perplexity": 100,
 }
 QUICK: Mapping[str, int] = {
