@@ -80,9 +80,10 @@ def main() -> None:
     held_out = asked(WORLD, given.prompts, 1, spared=True)
     clusters = [gold(WORLD, prompt).request.subject for prompt in held_out]
     before = scores(base, held_out, 4)
+    of_reward = {"reward_learning_rate": 1e-3, "reward_epochs": 2.0} if given.reward == "trained" else {}
     dials = {
-        "steps": given.steps, "learning_rate": given.learning_rate, "reward": given.reward,
-        "reward_learning_rate": 1e-3, "reward_epochs": 2.0, "max_tokens": 40, **json.loads(given.set),
+        "steps": given.steps, "learning_rate": given.learning_rate, "reward": given.reward, **of_reward,
+        "max_tokens": 40, **json.loads(given.set),
     }  # fmt: skip
     after, last = [], {}
     started = time.perf_counter()

@@ -3,6 +3,7 @@
 import asyncio
 import json
 
+import byte_reward
 import pytest
 import tiny_folder
 import torch
@@ -14,6 +15,8 @@ from trueline.core.protocols import Resources
 from trueline.models.local import LocalTarget
 from trueline.treatments.best_of_n import BestOfN
 from trueline.treatments.dpo import DirectPreferenceOptimization
+from trueline.treatments.rloo import RLOO
+from trueline.treatments.safe_rlhf import SafeRLHF
 from trueline.treatments.sft import SupervisedFineTuning
 
 DIALS = {"learning_rate": 1e-2, "epochs": 4, "batch_size": 4}
@@ -168,6 +171,33 @@ def test_best_of_n_with_a_trained_reward(target, tmp_path):
     texts = [completion.text for completion in drawn]
     scores = treated.reward(chat("w1 w2"), texts)
     assert best.text == texts[scores.index(max(scores))]
+
+
+def test_a_reward_model_with_another_tokenizer_and_template_simply_works(target, tmp_path):
+    """It is scored through its own: here one byte a token, and a template of its own."""
+    folder = byte_reward.save(tmp_path / "reward")
+    treated = BestOfN(n=4, reward=str(folder)).apply(target, resources(tmp_path))
+    asked = Sampling(max_tokens=3, seed=1)
+    (best,) = asyncio.run(treated.generate(chat("w1 w2"), asked))
+    drawn = asyncio.run(
+        target.generate(chat("w1 w2"), Sampling(max_tokens=3, seed=1, temperature=1.0, samples=4))
+    )
+    texts = [completion.text for completion in drawn]
+    # by hand: the reward model's own words, tokenised by its own tokenizer, read at its own end token
+    by_hand = [byte_reward.score(folder, f"Q: w1 w2\nA: {text}</s>") for text in texts]
+    assert len({round(value, 4) for value in by_hand}) > 1
+    assert treated.reward(chat("w1 w2"), texts) == pytest.approx(by_hand, abs=1e-4)
+    assert best.text == texts[by_hand.index(max(by_hand))]
+
+
+@pytest.mark.parametrize("dial", ["reward_learning_rate", "reward_epochs"])
+@pytest.mark.parametrize("reward", ["given", "./reward"])
+def test_dials_of_a_reward_model_that_is_not_trained_are_refused(dial, reward):
+    for method in (BestOfN, RLOO):
+        with pytest.raises(InputError, match=f"trains no reward model here, so {dial} 2 is not used"):
+            method(reward=reward, **{dial: 2.0})
+    # the cost model is trained by them
+    SafeRLHF(reward=reward, cost="trained", **{dial: 2.0})
 
 
 @pytest.mark.parametrize(

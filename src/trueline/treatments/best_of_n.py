@@ -30,7 +30,8 @@ class BestOfN:
 
     ``reward`` is "given" (``resources.reward``), "trained" (a reward model is trained on
     ``resources.preferences`` from the target's own weights, at ``reward_learning_rate`` for
-    ``reward_epochs``), or the folder of a reward model (transformers sequence classification, one label).
+    ``reward_epochs``, 1e-5 and 1 where left out), or the folder of a reward model (transformers sequence
+    classification, one label).
     Greedy answers are all the same, so a greedy request is drawn at ``temperature``; other requests keep
     their own. Raw text has no answer to judge and passes unchanged.
     """
@@ -38,8 +39,8 @@ class BestOfN:
     n: int = 4
     temperature: float = 1.0
     reward: str = "given"
-    reward_learning_rate: float = 1e-5
-    reward_epochs: float = 1.0
+    reward_learning_rate: float | None = None
+    reward_epochs: float | None = None
 
     name: ClassVar[str] = "best_of_n"
     version: ClassVar[str] = "1"
@@ -60,6 +61,14 @@ class BestOfN:
                 f"best_of_n with temperature {self.temperature} is not allowed: greedy answers are "
                 "all the same; give a number above 0."
             )
+        from .reward import check_reward_dials
+
+        check_reward_dials(
+            self.name,
+            self.reward == "trained",
+            reward_learning_rate=self.reward_learning_rate,
+            reward_epochs=self.reward_epochs,
+        )
 
     def fingerprint(self) -> str:
         """A digest of the dials (the reward's own enters the treated target's)."""

@@ -10,7 +10,7 @@ from trueline.core.messages import Conversation, Prompt
 from trueline.core.protocols import Resources, RewardModel, Target
 from trueline.judges.refusal import RefusalPatterns, refusal_pattern
 
-from .reward import find_reward
+from .reward import check_reward_dials, find_reward
 from .trained import Feed, TrainedTreatment, train_folder, within_window
 
 if TYPE_CHECKING:
@@ -35,8 +35,9 @@ class OnPolicyTreatment(TrainedTreatment):
 
     The prompts are ``resources.prompts``, or those of ``resources.preferences``. ``reward`` is "trained" (a reward
     model is trained on those preferences from the target's own weights, at ``reward_learning_rate`` for
-    ``reward_epochs``), "given" (``resources.reward``), or the folder of a reward model. ``batch_size`` counts
-    prompts. Training ends early where the divergence from the target exceeds ``kl_budget`` nats an answer.
+    ``reward_epochs``, 1e-5 and 1 where left out), "given" (``resources.reward``), or the folder of a reward model.
+    ``batch_size`` counts prompts. Training ends early where the divergence from the target exceeds ``kl_budget``
+    nats an answer.
     Every line of the history has reward, KL, entropy, length, repetition and refusals; and the reward that was
     given, as ``gold``, where another one is learnt from.
     """
@@ -45,8 +46,8 @@ class OnPolicyTreatment(TrainedTreatment):
     samples: int = 4
     max_tokens: int = 64
     reward: str = "trained"
-    reward_learning_rate: float = 1e-5
-    reward_epochs: float = 1.0
+    reward_learning_rate: float | None = None
+    reward_epochs: float | None = None
     kl_budget: float | None = None
 
     resources: ClassVar[tuple[str, ...]] = ("preferences", "reward")
@@ -57,9 +58,20 @@ class OnPolicyTreatment(TrainedTreatment):
             raise InputError(
                 f"kl_budget {self.kl_budget} is not allowed: give nats above 0, or leave it out."
             )
+        check_reward_dials(
+            self.name,
+            self.learns_reward,
+            reward_learning_rate=self.reward_learning_rate,
+            reward_epochs=self.reward_epochs,
+        )
         self.rollout()
         self.method()
         self.objective()
+
+    @property
+    def learns_reward(self) -> bool:
+        """Whether a reward model, or one like it, is trained."""
+        return self.reward == "trained"
 
     def method(self) -> "Method":
         """What is made of a rollout."""

@@ -14,14 +14,32 @@ if TYPE_CHECKING:
     from trueline.training.objectives.base import Objective
     from trueline.training.reward_model import TrainedReward
 
+LEARNING_RATE, EPOCHS = 1e-5, 1.0  # of a reward model's training, where left out
+
 
 def reward_resources(reward: str) -> tuple[str, ...]:
     """What a reward named "given", "trained" or by its folder takes from the resources."""
     return {"given": ("reward",), "trained": ("preferences",)}.get(reward, ())
 
 
+def check_reward_dials(method: str, learns: bool, **dials: float | None) -> None:
+    """InputError where a dial of the reward model's training is set and none is trained."""
+    for name, value in dials.items():
+        if value is not None and not learns:
+            raise InputError(
+                f"{method} trains no reward model here, so {name} {value:g} is not used: leave it out, or set "
+                "reward='trained'."
+            )
+
+
 def find_reward(
-    method: str, reward: str, target: Target, resources: Resources, *, learning_rate: float, epochs: float
+    method: str,
+    reward: str,
+    target: Target,
+    resources: Resources,
+    *,
+    learning_rate: float | None,
+    epochs: float | None,
 ) -> RewardModel:
     """The reward of that name. Raises InputError where there is none that can be used."""
     if reward == "trained":
@@ -49,7 +67,7 @@ def usable(method: str, what: str, given: Any) -> RewardModel:
 
 
 def trained_reward(
-    target: Target, resources: Resources, *, learning_rate: float, epochs: float
+    target: Target, resources: Resources, *, learning_rate: float | None, epochs: float | None
 ) -> "TrainedReward":
     """Train a reward model on ``resources.preferences`` (or take the one trained before) and load it."""
     from trueline.training.data import preference_examples
@@ -59,7 +77,7 @@ def trained_reward(
 
 
 def trained_cost(
-    target: Target, resources: Resources, *, learning_rate: float, epochs: float
+    target: Target, resources: Resources, *, learning_rate: float | None, epochs: float | None
 ) -> "TrainedReward":
     """Train a cost model on what ``resources.preferences`` say of safety (or take the one trained before) and load
     it; its costs are above 0 for unsafe answers."""
@@ -74,8 +92,8 @@ def _trained(
     resources: Resources,
     objective: "Objective",
     prepare: "Callable[[Codec, Sequence[Any], int], Prepared]",
-    learning_rate: float,
-    epochs: float,
+    learning_rate: float | None,
+    epochs: float | None,
 ) -> "TrainedReward":
     from trueline.training.reward_model import load_reward, value_model
 
@@ -87,7 +105,12 @@ def _trained(
     if not resources.preferences:
         raise InputError(f"{what} learns from preferences, but none were given: give resources.preferences.")
     config = within_window(
-        TrainingConfig(learning_rate=learning_rate, epochs=epochs, seed=resources.seed), base
+        TrainingConfig(
+            learning_rate=LEARNING_RATE if learning_rate is None else learning_rate,
+            epochs=EPOCHS if epochs is None else epochs,
+            seed=resources.seed,
+        ),
+        base,
     )
     pad = base.tokenizer.pad_token_id
     folder, _ = train_copy(

@@ -50,6 +50,11 @@ class SafeRLHF(OnPolicyTreatment):
         self._dials(None)
         super().__post_init__()
 
+    @property
+    def learns_reward(self) -> bool:
+        """Whether a reward or a cost model is trained."""
+        return "trained" in (self.reward, self.cost)
+
     def constraint(self, target: Target, resources: Resources) -> "Lagrangian":
         """The limit on the cost."""
         return self._dials(self._cost(target, resources))
@@ -85,6 +90,7 @@ class SafeRLHF(OnPolicyTreatment):
         }
         kind = kinds[self.estimator]
         shared = {field.name for field in fields(OnPolicyTreatment)} | {"beta"}
+        shared -= {"reward_learning_rate", "reward_epochs"}  # which may be the cost model's alone
         return kind(**{name: getattr(self, name) for name in shared})
 
     def _cost(self, target: Target, resources: Resources) -> RewardModel:
