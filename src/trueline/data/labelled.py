@@ -78,8 +78,19 @@ def as_labelled(pairs: Iterable[PreferencePair]) -> tuple[LabelledText, ...]:
     )
 
 
+def check_labelled(rows: Sequence[object], where: str) -> None:
+    """InputError unless the rows are labelled texts."""
+    for index, row in enumerate(rows):
+        if not isinstance(row, LabelledText):
+            raise InputError(
+                f"{where}: row {index} is a {type(row).__name__}, but labelled texts are needed "
+                "(trueline.data.labelled reads them from a file)."
+            )
+
+
 def check_sides(rows: Sequence[LabelledText], where: str) -> None:
-    """InputError unless both labels occur."""
+    """InputError unless the rows are labelled and both labels occur."""
+    check_labelled(rows, where)
     wanted = sum(row.wanted for row in rows)
     if not 0 < wanted < len(rows):
         lacking = "retain or harmless" if wanted == 0 else "forget or harmful"

@@ -99,6 +99,17 @@ def as_demonstrations(pairs: Iterable[PreferencePair]) -> tuple[Demonstration, .
     return tuple(Demonstration(prompt=p.prompt, answer=p.chosen, meta=p.meta) for p in pairs)
 
 
+def prompt_of(row: Any, index: int) -> Conversation:
+    """The prompt of a row of any kind that has one. Raises InputError for a row that has none."""
+    prompt = getattr(row, "prompt", None)
+    if not (isinstance(prompt, tuple) and prompt and all(isinstance(message, Message) for message in prompt)):
+        raise InputError(
+            f"row {index} is a {type(row).__name__} without a conversation as its prompt: give preference pairs or "
+            "demonstrations (trueline.data.preferences reads them from a file)."
+        )
+    return prompt
+
+
 def load_with(path: Path, parse: Callable[[dict[str, Any]], T], drop_bad: bool) -> Loaded[T]:
     """The rows of a file, each read by ``parse``, which raises BadRow with a reason."""
     rows: list[T] = []

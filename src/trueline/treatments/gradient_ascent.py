@@ -33,6 +33,8 @@ class GradientAscent(UnlearningTreatment):
 
     def prepare(self, codec: "Codec", data: Sequence[Any], max_length: int) -> "Prepared":
         """The texts to forget alone."""
+        from trueline.data.labelled import check_labelled
         from trueline.training.data import labelled_text_examples
 
+        check_labelled(data, f"what {self.name} learns from")
         return labelled_text_examples(codec, [row for row in data if not row.wanted], max_length)

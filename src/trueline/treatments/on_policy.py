@@ -8,6 +8,7 @@ from trueline.core.errors import InputError
 from trueline.core.fingerprint import fingerprint
 from trueline.core.messages import Conversation, Prompt
 from trueline.core.protocols import Resources, RewardModel, Target
+from trueline.data.preferences import prompt_of
 from trueline.judges.refusal import RefusalPatterns, refusal_pattern
 
 from .reward import check_reward_dials, find_reward
@@ -153,7 +154,9 @@ class OnPolicyTreatment(TrainedTreatment):
 
 def prompts_of(method: str, resources: Resources) -> tuple[Conversation, ...]:
     """The prompts given, or those of the preferences, each once. Raises InputError where there is none."""
-    given: Sequence[Any] = resources.prompts or [pair.prompt for pair in resources.preferences or ()]
+    given: Sequence[Any] = resources.prompts or [
+        prompt_of(pair, index) for index, pair in enumerate(resources.preferences or ())
+    ]
     if not given:
         raise InputError(
             f"{method} answers prompts, but none were given: give resources.prompts or resources.preferences."

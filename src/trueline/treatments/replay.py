@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from trueline.core.errors import InputError
-from trueline.core.messages import Sampling
+from trueline.core.messages import Conversation, Sampling
 from trueline.core.protocols import Target
-from trueline.data.preferences import Demonstration
+from trueline.data.preferences import Demonstration, prompt_of
 
 from .critic import usable
 from .safety_mixing import SafetyMixing
@@ -36,7 +36,9 @@ class Replay(SafetyMixing):
         """The target's greedy answers."""
 
         async def answers() -> list[Demonstration | None]:
-            return await asyncio.gather(*(self._answered(shown, target) for shown in chosen))
+            return await asyncio.gather(*(self._answered(prompt, target) for prompt in prompts))
+
+        prompts = [prompt_of(shown, index) for index, shown in enumerate(chosen)]
 
         told = [shown for shown in wait_for(answers()) if shown is not None]
         if not told:
@@ -45,6 +47,6 @@ class Replay(SafetyMixing):
             )
         return told
 
-    async def _answered(self, shown: Demonstration, target: Target) -> Demonstration | None:
-        (said,) = await target.generate(shown.prompt, Sampling(max_tokens=self.answer_tokens))
-        return None if usable(said) else Demonstration(prompt=shown.prompt, answer=said.text.strip())
+    async def _answered(self, prompt: Conversation, target: Target) -> Demonstration | None:
+        (said,) = await target.generate(prompt, Sampling(max_tokens=self.answer_tokens))
+        return None if usable(said) else Demonstration(prompt=prompt, answer=said.text.strip())
