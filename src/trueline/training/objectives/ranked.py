@@ -74,8 +74,8 @@ class RankedObjective:
 
     def _lists(self, scored: Scored) -> list[RankedList]:
         sizes = [len(example.tree.branches) for example in scored.examples]
-        ranks = scored.branch_facts("ranks").split(sizes)
-        scores = scored.branch_facts("scores").split(sizes) if "scores" in self.facts() else None
+        ranks = torch.split(scored.branch_facts("ranks"), sizes)
+        scores = torch.split(scored.branch_facts("scores"), sizes) if "scores" in self.facts() else None
         return [
             RankedList(
                 logps=torch.stack([branch.sum() for branch in branches]),
