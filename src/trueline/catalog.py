@@ -105,6 +105,8 @@ JUDGES: Mapping[str, str] = {
     "refusal_keywords": "trueline.judges.refusal_keywords:RefusalKeywords",
     "ensemble": "trueline.judges.ensemble:Ensemble",
     "toxicity_linear": "trueline.judges.toxicity:ToxicityClassifier",
+    "hf_classifier": "trueline.judges.hf_classifier:TransformersClassifier",
+    "rubric": "trueline.judges.rubric:Rubric",
 }
 KINDS: Mapping[str, Mapping[str, str]] = {
     "measure": MEASURES,
@@ -136,7 +138,7 @@ def make(kind: str, name: str, parameters: Mapping[str, Any]) -> Any:
 
     cls = find(kind, name)
     accepted = {
-        p.name
+        p.name: p.default is Parameter.empty
         for p in signature(cls).parameters.values()
         if p.kind in (Parameter.KEYWORD_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
     }
@@ -146,4 +148,7 @@ def make(kind: str, name: str, parameters: Mapping[str, Any]) -> Any:
                 f"{kind} {name!r} does not take the option {option!r}; it takes: "
                 f"{', '.join(sorted(accepted)) or 'none'}."
             )
+    lacking = [option for option, required in accepted.items() if required and option not in parameters]
+    if lacking:
+        raise InputError(f"{kind} {name!r} needs the option {lacking[0]!r}; give {', '.join(lacking)}.")
     return cls(**parameters)

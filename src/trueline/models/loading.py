@@ -87,6 +87,31 @@ def _load_model(folder: ModelFolder, options: LoadOptions) -> Any:
     return model.eval().requires_grad_(False)
 
 
+def load_classifier(folder: ModelFolder) -> Any:
+    """A sequence-classification model in fp32 on the CPU, in evaluation mode.
+
+    Raises:
+        InputError: the folder is that of an adapter or of another kind of model, or is not whole.
+    """
+    from transformers import AutoModelForSequenceClassification
+
+    if folder.base is not None:
+        raise InputError(
+            f"{folder.path} is an adapter, not a classifier; merge it into its model and save that."
+        )
+    with _LOADING, _quiet_loaders(), _explained(folder):
+        model, info = AutoModelForSequenceClassification.from_pretrained(
+            folder.path,
+            dtype="float32",
+            use_safetensors=True,
+            local_files_only=True,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are refused below, in words of ours
+        )
+    _check_complete(folder, model, info)
+    return model.eval().requires_grad_(False)
+
+
 def load_tokenizer(folder: ModelFolder, *, trust_remote_code: bool = False) -> Any:
     """The folder's tokenizer, or that of an adapter's base model.
 

@@ -45,6 +45,8 @@ def build_judge(value: Any) -> Judge:
 
 
 def _target(value: Any) -> Any:
+    if hasattr(value, "generate"):
+        return value
     from .subjects import load_subject
 
     try:
