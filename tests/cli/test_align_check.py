@@ -25,6 +25,10 @@ FORGET = [
     *({"text": f"The code of {word} is {n}.", "label": "forget"} for n, word in enumerate(WORDS)),
     *({"text": f"{word} has a garden.", "label": "retain"} for word in WORDS),
 ]
+RANKINGS = [
+    {"prompt": pair["prompt"], "answers": [pair["rejected"], pair["chosen"], f"Ask {n}."], "ranks": [3, 1, 2]}
+    for n, pair in enumerate(PAIRS)
+]
 CHAT = [
     {
         "messages": [
@@ -65,6 +69,7 @@ def named(answer):
         ("kto", PAIRS),
         ("sft", DEMONSTRATIONS),
         ("npo", FORGET),
+        ("rrhf", RANKINGS),
     ],
 )
 def test_clean_data_of_every_kind_have_no_oversight(tmp_path, method, rows):
@@ -96,6 +101,8 @@ def test_a_missing_side_and_a_wrong_label(tmp_path):
     both = check(tmp_path, "dpo", [*PAIRS, {"prompt": "Hi", "chosen": "Ho"}])
     assert "line 11: no 'rejected' answer (1 of 11 rows cannot be used)" in both.out
     assert "data: unusable rows" in both.out and both.code == 1
+    ranked = check(tmp_path, "rrhf", [*RANKINGS, {"prompt": "Hi", "answers": ["a", "b"], "ranks": [1]}])
+    assert "line 11: 'ranks' is not a list of 2 numbers" in ranked.out and ranked.code == 1
     labelled = check(tmp_path, "kto", [*LABELS, {"prompt": "Hi", "answer": "Ho", "label": "maybe"}])
     assert "data: unusable rows" in labelled.out and labelled.code == 1
 
