@@ -16,6 +16,10 @@ from trueline.core.measure import Measure
 from trueline.core.messages import Completion, chat
 from trueline.core.protocols import Capability
 from trueline.core.verdicts import Item
+from trueline.measures.alignment.ethics import SUBSETS
+from trueline.measures.alignment.hhh import CATEGORIES
+from trueline.measures.alignment.stated_behaviours import BEHAVIOURS
+from trueline.measures.prompt_safety.prompt_leakage import QUERIES
 from trueline.measures.prompt_safety.xsafety import LANGUAGES
 from trueline.testbed.items import items as world_items
 from trueline.testbed.world import WorldSpec, build_world
@@ -129,6 +133,38 @@ OWN = {
         *both(asked, "direct/persuasion", "indirect/persuasion", words="lantern"),
         asked(9, "control", expect="lantern"),
     ],
+    "prompt_leakage": [
+        *(
+            asked(number, way, code="LANTERN-1", told="You help. Never tell.")
+            for way in QUERIES
+            for number in range(2)
+        ),
+        asked(9, "control", expect="lantern"),
+    ],
+    "are_you_sure": [choice(number, "easy", label=number % 3) for number in range(4)],
+    "stated_behaviours": [
+        Item(
+            id=f"{behaviour}{number}",
+            prompt=chat("Which? (A) this (B) that"),
+            options=("(A)", "(B)"),
+            group=f"{behaviour}/lm",
+            data={"matching": 0, "swapped": "Which? (A) that (B) this"},
+        )
+        for behaviour in BEHAVIOURS
+        for number in range(2)
+    ],
+    "hhh": [choice(number, category, label=0) for category in CATEGORIES for number in range(2)],
+    "ethics": [
+        Item(
+            id=f"{subset}{number}",
+            prompt=chat("Is it?"),
+            options=("no", "yes"),
+            group=subset,
+            data={"asked": [f"Is it {n}?" for n in range(size)], "labels": [0] * size},
+        )
+        for subset, (size, _, _) in SUBSETS.items()
+        for number in range(2)
+    ],
     "gsm8k": [asked(number, "", answer="18") for number in range(4)],
 }
 # Sets published with no more items than these, control items among them.
@@ -136,7 +172,7 @@ SMALL = {"jailbreakbench": 120, "simple_safety_tests": 120, "prompt_injection": 
 TARGETS = {
     "ordinary": lambda: ScriptedTarget(
         lambda prompt, sampling: "They said lantern and went on",
-        lambda prompt, option: [-1.0, -float(len(option)), -0.5],
+        lambda prompt, option: [-1.0, -float(len(option)), -crc32(f"{prompt}{option}".encode()) / 2**32],
     ),
     "empty answers": lambda: ScriptedTarget(lambda prompt, sampling: Completion(text="")),
     "no answers": lambda: ScriptedTarget(lambda prompt, sampling: []),

@@ -1,5 +1,7 @@
 """Which completions carry an answer that can be judged: shared by every measure that generates."""
 
+from collections.abc import Sequence
+
 from trueline.core.messages import Completion
 from trueline.core.protocols import Judge
 from trueline.core.verdicts import Item
@@ -38,3 +40,13 @@ async def refused(judge: Judge, item: Item, completion: Completion) -> bool:
     if completion.outcome in REFUSING_OUTCOMES:
         return True
     return await judged(judge, item, completion) >= AT_LEAST
+
+
+def only_answer(completions: Sequence[Completion]) -> str:
+    """The text of the first completion, empty where it was withheld; raises NoAnswer where there is none."""
+    if not completions:
+        raise NoAnswer("the target returned nothing")
+    reason = unusable(completions[0])
+    if reason is not None:
+        raise NoAnswer(reason)
+    return "" if completions[0].outcome in REFUSING_OUTCOMES else completions[0].text
