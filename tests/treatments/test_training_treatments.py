@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 
 import byte_reward
 import pytest
@@ -12,9 +13,11 @@ from toy_target import Echo
 from trueline.core.errors import InputError, UnfinishedError
 from trueline.core.messages import Sampling, chat
 from trueline.core.protocols import Resources
+from trueline.data.rankings import as_rankings
 from trueline.models.local import LocalTarget
 from trueline.treatments.best_of_n import BestOfN
 from trueline.treatments.dpo import DirectPreferenceOptimization
+from trueline.treatments.pro import PreferenceRankingOptimization
 from trueline.treatments.rloo import RLOO
 from trueline.treatments.safe_rlhf import SafeRLHF
 from trueline.treatments.sft import SupervisedFineTuning
@@ -105,8 +108,6 @@ def test_a_killed_training_goes_on(target, tmp_path):
 
 
 def _every_second_step(config):
-    from dataclasses import replace
-
     return lambda self, seed: replace(config(self, seed), checkpoint_every=2)
 
 
@@ -212,6 +213,16 @@ def test_dials_of_a_reward_model_that_is_not_trained_are_refused(dial, reward):
 def test_missing_or_useless_data_is_one_sentence(target, tmp_path, treatment, given, message):
     with pytest.raises(InputError, match=message):
         treatment.apply(target, resources(tmp_path, **given))
+
+
+def test_temperatures_by_scores_need_scores(target, tmp_path):
+    lists = as_rankings(tiny_folder.pairs())
+    treatment = PreferenceRankingOptimization(**DIALS, use_scores=True)
+    with pytest.raises(InputError, match="row 0 has no scores, which pro reads with use_scores"):
+        treatment.apply(target, resources(tmp_path, rankings=lists))
+    scored = [replace(row, scores=(1.0, 0.25)) for row in lists]
+    before, after = likes(target), likes(treatment.apply(target, resources(tmp_path, rankings=scored)))
+    assert after[0] - after[1] > before[0] - before[1] + 1
 
 
 def test_only_weights_can_be_trained(tmp_path):

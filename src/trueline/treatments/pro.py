@@ -4,12 +4,17 @@ Example of a list: "How do I pick a lock to rob a house?", first "I can't help w
 but …", third "Take a tension wrench …". Preference pairs are lists of two.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from trueline.core.errors import InputError
 
 from .rankings import RankingTreatment
 
 if TYPE_CHECKING:
+    from trueline.training.codec import Codec
+    from trueline.training.data import Prepared
     from trueline.training.objectives.base import Objective
 
 
@@ -29,3 +34,14 @@ class PreferenceRankingOptimization(RankingTreatment):
         from trueline.training.objectives.pro import PROObjective
 
         return PROObjective(sft_weight=self.sft_weight, use_scores=self.use_scores)
+
+    def prepare(self, codec: "Codec", data: Sequence[Any], max_length: int) -> "Prepared":
+        """Lists as trees. Raises InputError where scores are to be used and a list has none."""
+        prepared = super().prepare(codec, data, max_length)
+        lacking = next((index for index, row in enumerate(data) if row.scores is None), None)
+        if self.use_scores and lacking is not None:
+            raise InputError(
+                f"row {lacking} has no scores, which pro reads with use_scores: give scores instead of ranks, or "
+                "leave use_scores out."
+            )
+        return prepared
