@@ -207,6 +207,12 @@ def test_answers_of_other_prompts_are_estimated_and_named(rows):
     assert len(check.findings) > 30 and max(lines(check)) <= 120
 
 
+def test_short_answers_that_share_no_word_are_no_misfits(rows):
+    short = [pair(100 + i, f"Who wrote number {i}?", f"It is Name{i}.", f"By Other{i}.") for i in range(300)]
+    assert fit_check([*rows, *short]).grade == "clean"
+    assert fit_check(short).grade == "not run"
+
+
 def overlapping(rows, items):
     vocabulary = Vocabulary()
     prompts = vocabulary.encode(row.prompt for row in rows)

@@ -3,9 +3,10 @@
 Similarity is the cosine of TF-IDF vectors (Spärck Jones 1972) of prompt and answers. A row's p is the share of
 other rows' prompts that are at least as similar to its answers. Where answers belong to other prompts, p is
 uniform; so Storey's estimate (2002), π₀ = #{p > λ} / ((1 − λ)·n) at λ = ½, is the share of rows that fit no
-better than chance. It is an upper bound of unrelated answers: a short answer that shares no word with its prompt
-("Yes.") looks the same. An answer to a later turn of the same conversation keeps to the topic and is often not
-found. Example of a misfit: a conversation's first question paired with its last answer.
+better than chance. It is an upper bound of unrelated answers: an evasive one that shares no word with its prompt
+looks the same; rows with few words ("It is Paris.") are left out, since they say nothing either way. An answer to a
+later turn of the same conversation keeps to the topic and is often not found. Example of a misfit: a conversation's
+first question paired with its last answer.
 """
 
 from collections.abc import Sequence
@@ -22,7 +23,7 @@ DRAWS = 20  # shuffled prompts a row is compared with
 LAMBDA = 0.5
 MUCH, SOME = 0.15, 0.05
 MOST = 20_000  # rows looked at: an estimate of a share needs no more
-LEAST_WORDS = 20  # of a row's answers, below which no row is named
+LEAST_WORDS = 20  # of a row's answers, below which sharing no word with the prompt means nothing
 WHY = "pairs from other conversations teach to ignore the prompt"
 
 
@@ -31,27 +32,31 @@ def misfits(rows: Sequence[Row], prompts: Tokens, answers: Tokens) -> Check:
 
     ``answers`` are the tokens of both answers of a pair together.
     """
-    chosen = np.random.default_rng(0).permutation(len(rows))[:MOST]
+    told = np.flatnonzero(answers.lengths >= LEAST_WORDS)
+    chosen = np.random.default_rng(0).permutation(told)[:MOST]
     chosen.sort()
     if len(chosen) < 2 * DRAWS:
-        words = f"not looked for: {len(rows)} rows, and shuffling needs {2 * DRAWS}"
+        words = (
+            f"not looked for: {len(told)} rows have {LEAST_WORDS} words of answers, and shuffling needs "
+            f"{2 * DRAWS}"
+        )
         return Check(name="answers that do not fit", grade="not run", summary=words, why=WHY)
-    p, own = _against_shuffled(prompts, answers, chosen)
+    p, _ = _against_shuffled(prompts, answers, chosen)
     share = min(1.0, float((p > LAMBDA).mean() / (1 - LAMBDA)))
     typical = float((p <= 1 / DRAWS).mean())
     found = [
         Finding(
             line=rows[i].line, what=f"“{excerpt(rows[i].prompt, 40)}” — “{excerpt(rows[i].answers[0], 40)}”"
         )
-        for i, value, similarity in zip(chosen.tolist(), p, own)
-        if value > LAMBDA and answers.lengths[i] >= LEAST_WORDS
+        for i, value in zip(chosen.tolist(), p)
+        if value > LAMBDA
     ]
     grade = "fault" if share > MUCH else "note" if share > SOME else "clean"
     return Check(
         name="answers that do not fit",
         grade=grade,  # type: ignore[arg-type]
-        summary=f"up to {percent(share)} of rows fit their prompt no better than a shuffled one "
-        f"({percent(typical)} fit better than all {DRAWS})",
+        summary=f"up to {percent(share)} of {len(chosen)} rows with {LEAST_WORDS} words of answers fit their prompt "
+        f"no better than a shuffled one ({percent(typical)} fit better than all {DRAWS})",
         why=WHY,
         findings=found if grade != "clean" else (),
         numbers={"share": share, "better_than_all": typical, "rows_looked_at": len(chosen)},
