@@ -273,9 +273,9 @@ def trade_off_chart(
 ) -> str:
     """A metric against a row's position, a line a method through its strengths, with intervals of the change."""
     points = [
-        (row, float(x), row.changes[axis])
+        (row, float(place), row.changes[axis])
         for row in compared.rows
-        if axis in row.changes and (x := position(row)) is not None and isfinite(row.changes[axis].level)
+        if axis in row.changes and (place := position(row)) is not None and isfinite(row.changes[axis].level)
     ]
     if len(points) < 2:
         return ""
@@ -316,10 +316,10 @@ def trade_off_chart(
             f'<line class="frontier" x1="{x.start}" x2="{x.end}" y1="{y(base):.1f}" y2="{y(base):.1f}"/>'
         )
     methods = list(dict.fromkeys(row.method for row, _, _ in points))
-    for place, method in enumerate(methods):
+    for number_of, method in enumerate(methods):
         own = sorted(((px, change) for row, px, change in points if row.method == method), key=lambda p: p[0])
-        hue = f"hue{place % HUES}"
-        dash = ' stroke-dasharray="5 3"' if place >= HUES else ""
+        hue = f"hue{number_of % HUES}"
+        dash = ' stroke-dasharray="5 3"' if number_of >= HUES else ""
         line = " ".join(f"{x(px):.1f},{y.clip(change.level):.1f}" for px, change in own)
         parts.append(
             f'<polyline class="{hue}" style="fill:none;stroke:var(--hue);stroke-width:1.8"{dash} points="{line}"/>'
@@ -334,7 +334,7 @@ def trade_off_chart(
             parts.append(
                 f'<circle class="dot {hue}" cx="{x(px):.1f}" cy="{y.clip(change.level):.1f}" r="4"/>'
             )
-        key = top + 14 + 18 * place
+        key = top + 14 + 18 * number_of
         parts.append(
             f'<line class="{hue}" style="stroke:var(--hue);stroke-width:1.8"{dash} '
             f'x1="{width - right + 12}" x2="{width - right + 34}" y1="{key}" y2="{key}"/>'
