@@ -44,6 +44,7 @@ MEASURES: Mapping[str, str] = {
     "divergence": "trueline.measures.alignment.divergence:Divergence",
     "are_you_sure": "trueline.measures.alignment.are_you_sure:AreYouSure",
     "stated_behaviours": "trueline.measures.alignment.stated_behaviours:StatedBehaviours",
+    "reward_accuracy": "trueline.measures.alignment.reward_accuracy:RewardAccuracy",
     "hhh": "trueline.measures.alignment.hhh:HHH",
     "ethics": "trueline.measures.alignment.ethics:Ethics",
     "mmlu": "trueline.measures.capability.mmlu:MMLU",

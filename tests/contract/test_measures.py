@@ -18,6 +18,7 @@ from trueline.core.protocols import Capability
 from trueline.core.verdicts import Item
 from trueline.measures.alignment.ethics import SUBSETS
 from trueline.measures.alignment.hhh import CATEGORIES
+from trueline.measures.alignment.reward_accuracy import CATEGORIES as REWARD_CATEGORIES
 from trueline.measures.alignment.stated_behaviours import BEHAVIOURS
 from trueline.measures.prompt_safety.prompt_leakage import QUERIES
 from trueline.measures.prompt_safety.xsafety import LANGUAGES
@@ -151,6 +152,18 @@ OWN = {
             data={"matching": 0, "swapped": "Which? (A) that (B) this"},
         )
         for behaviour in BEHAVIOURS
+        for number in range(2)
+    ],
+    "reward_accuracy": [
+        Item(
+            id=f"{category}{label}{number}",
+            prompt=chat("Which?"),
+            options=("short", "rather longer"),
+            group=f"{category}/scenario",
+            data={"label": label},
+        )
+        for category in REWARD_CATEGORIES
+        for label in (0, 1)
         for number in range(2)
     ],
     "hhh": [choice(number, category, label=0) for category in CATEGORIES for number in range(2)],

@@ -11,9 +11,8 @@ from trueline.measures.choices import chosen
 from trueline.measures.coherence import chance_check
 
 FEWEST = 10  # verdicts from which one never-varying position is a habit, not luck
-_CHOICES = re.compile(
-    r"(?P<stem>.*?)(?P<gap>\s*)\(A\)(?P<a>.*?)\n\s*\(B\)(?P<b>.*?)(?P<tail>\s*Answer:)?\s*", re.DOTALL
-)
+_SECOND = re.compile(r"\n\s*\(B\)")
+_ANSWER = re.compile(r"\s*Answer:\s*\Z")
 
 
 async def matching_share(item: Item, target: Target) -> dict[str, float]:
@@ -48,9 +47,12 @@ def order_check(verdicts: Sequence[Verdict]) -> str | None:
 
 def two_options(question: str) -> tuple[str, str, str, str] | None:
     """The question as it stands and with its options exchanged, then both options; None without (A) and (B)."""
-    found = _CHOICES.fullmatch(question)
-    if found is None:
+    head, first, rest = question.partition("(A)")
+    found = _SECOND.search(rest)
+    if not first or found is None:
         return None
-    a, b = found["a"].strip(), found["b"].strip()
-    head, tail = found["stem"] + found["gap"], found["tail"] or ""
+    a, b = rest[: found.start()].strip(), rest[found.end() :]
+    answer = _ANSWER.search(b)
+    tail = answer[0].rstrip() if answer else ""
+    b = _ANSWER.sub("", b).strip()
     return f"{head}(A) {a}\n (B) {b}{tail}", f"{head}(A) {b}\n (B) {a}{tail}", a, b
