@@ -113,6 +113,10 @@ JUDGES: Mapping[str, str] = {
     "toxicity_linear": "trueline.judges.toxicity:ToxicityClassifier",
     "hf_classifier": "trueline.judges.hf_classifier:TransformersClassifier",
     "rubric": "trueline.judges.rubric:Rubric",
+    "llama_guard_3": "trueline.judges.llama_guard_3:LlamaGuard3",
+    "harmbench_classifier": "trueline.judges.harmbench_classifier:HarmBenchClassifier",
+    "wildguard": "trueline.judges.wildguard:WildGuard",
+    "shieldgemma": "trueline.judges.shieldgemma:ShieldGemma",
 }
 KINDS: Mapping[str, Mapping[str, str]] = {
     "measure": MEASURES,

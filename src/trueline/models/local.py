@@ -50,6 +50,7 @@ class LocalTarget:
     source: ModelSource
     system_prompt: str | None = None
     interventions: tuple[Intervention, ...] = ()
+    chat_template: str | None = None
     engine: Engine = field(default_factory=default_engine, repr=False, compare=False)
 
     @classmethod
@@ -104,6 +105,10 @@ class LocalTarget:
         """The same model under this system prompt instead of its own."""
         return replace(self, system_prompt=text)
 
+    def with_template(self, text: str) -> "LocalTarget":
+        """The same model under this chat template (Jinja) instead of its tokenizer's own."""
+        return replace(self, chat_template=text)
+
     def with_intervention(self, intervention: Intervention) -> "LocalTarget":
         """The same model with one more intervention, entered after those it has."""
         return replace(self, interventions=(*self.interventions, intervention))
@@ -129,7 +134,8 @@ class LocalTarget:
     @cached_property
     def encoding(self) -> Encoding:
         """Text to tokens and back."""
-        return Encoding(self.tokenizer, ChatTemplate(self.tokenizer), self.system_prompt)
+        template = ChatTemplate(self.tokenizer, self.chat_template)
+        return Encoding(self.tokenizer, template, self.system_prompt)
 
     @cached_property
     def context_window(self) -> int | None:

@@ -36,14 +36,15 @@ _PROBE = "trueline probe"
 
 @dataclass(frozen=True, eq=False)
 class ChatTemplate:
-    """How one tokenizer renders conversations."""
+    """How one tokenizer renders conversations; ``override`` is a Jinja text in place of the tokenizer's own."""
 
     tokenizer: Any
+    override: str | None = None
 
     @property
     def source(self) -> str:
         """The template's text, or "plain" for the one documented in this module."""
-        own = getattr(self.tokenizer, "chat_template", None)
+        own = self.override or getattr(self.tokenizer, "chat_template", None)
         if isinstance(own, dict):
             own = own.get("default")
         return own if isinstance(own, str) and own else "plain"
@@ -99,7 +100,11 @@ class ChatTemplate:
         messages = [{"role": turn.role, "content": turn.content} for turn in turns]
         try:
             text = self.tokenizer.apply_chat_template(
-                messages, tokenize=False, add_generation_prompt=True, date_string=_DATE
+                messages,
+                chat_template=self.override,
+                tokenize=False,
+                add_generation_prompt=True,
+                date_string=_DATE,
             )
         except (TemplateError, ValueError, TypeError) as error:
             roles = ", ".join(turn.role for turn in turns)
