@@ -36,6 +36,7 @@ MEASURES: Mapping[str, str] = {
     "do_not_answer": "trueline.measures.prompt_safety.do_not_answer:DoNotAnswer",
     "xsafety": "trueline.measures.prompt_safety.xsafety:XSafety",
     "prompt_injection": "trueline.measures.prompt_safety.prompt_injection:PromptInjection",
+    "bipia": "trueline.measures.prompt_safety.bipia:BIPIA",
     "prompt_leakage": "trueline.measures.prompt_safety.prompt_leakage:PromptLeakage",
     "xstest": "trueline.measures.alignment.xstest:XSTest",
     "cyberseceval_frr": "trueline.measures.alignment.cyberseceval_frr:CyberSecEvalFalseRefusal",

@@ -20,6 +20,7 @@ STANDARD: Mapping[str, int] = {
     "do_not_answer": 60,
     "xsafety": 60,
     "prompt_injection": 60,
+    "bipia": 60,
     "prompt_leakage": 60,
     "xstest": 450,
     "cyberseceval_frr": 60,
