@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
 from trueline.core.errors import InputError
 from trueline.training.dials import at_least_zero
@@ -93,6 +94,11 @@ class Anchored:
     def read(self, model: nn.Module, seen: Seen, given: Mapping[str, Tensor]) -> Tensor:
         """The penalty, [P] times the same."""
         named = dict(model.named_parameters())
+        if any(isinstance(named[name], DTensor) for name in self.anchor):
+            raise InputError(
+                "elastic weight consolidation reads all weights in every pass, and a sharded model does not hold them "
+                "at once; leave sharded out."
+            )
         for kept in (self.anchor, self.fisher):
             for name in kept:
                 kept[name] = kept[name].to(named[name])

@@ -26,6 +26,7 @@ from .config import TrainingConfig, learning_rate_at
 from .flops import forward_flops, model_size, training_flops
 from .objectives.base import Objective
 from .scoring import Forward, look_at
+from .sharding import give_back, part_of, refuse_ignored_plugin, shard, whole
 from .step import NotFiniteError, Work, optimiser_step
 
 Progress = Callable[[int, int, str], None]
@@ -75,24 +76,43 @@ def train(
     progress: Progress = lambda done, total, words: None,
     path: Path = "auto",
     cpu: bool = False,
+    sharded: bool = False,
 ) -> TrainingRun:
     """Train ``model`` in place and return what was done.
 
     With ``checkpoint_folder`` it goes on from the newest checkpoint there, on the same trajectory. ``base``
     names the model's starting weights (a fingerprint). ``path`` is that of branch scoring. ``cpu`` keeps
     the training off an accelerator that is there. Under ``accelerate launch`` every process calls this, and
-    the first one writes. ``spent`` is what of the configuration's budget is gone already. Raises InputError where
-    objective and data do not fit or the budget does not pay for a step, UnfinishedError where the loss is not
-    finite or a checkpoint cannot be written.
+    the first one writes. ``sharded`` cuts weights, gradients and moments over the processes, and gives the
+    trained model back to the first one only, on the CPU (``sharding.py``). ``spent`` is what of the
+    configuration's budget is gone already. Raises InputError where objective and data do not fit or the budget
+    does not pay for a step, UnfinishedError where the loss is not finite or a checkpoint cannot be written.
     """
     _check(batches, objective)
+    live = batches if isinstance(batches, LiveBatches) else None
+    if sharded and live is not None:
+        raise InputError(
+            f"{objective.name} draws answers from the model while it trains, which a sharded model does not serve; "
+            "leave sharded out."
+        )
+    refuse_ignored_plugin(sharded)
     accelerator = Accelerator(cpu=cpu)
     model.to(accelerator.device)
     if any(p.dtype in (torch.bfloat16, torch.float16) for p in model.parameters()):
         model.float()  # master weights: in half precision an update of a millionth is lost
     look_at(model, objective.reads)
     model.train(objective.dropout)
-    named = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    device, size = accelerator.device, model_size(model)
+    forward = Forward(
+        device=device,
+        precision=config.precision,
+        budget=config.pass_tokens(device.type),
+        path=path,
+        sharded=sharded,
+    )
+    sharding = shard(model, accelerator, forward, objective.reads) if sharded else None
+    trained = model if sharding is None else sharding.model
+    named = {name: p for name, p in trained.named_parameters() if p.requires_grad}
     if not named:
         raise InputError("the model has no parameter that requires a gradient: there is nothing to train.")
     run = _Run(
@@ -100,11 +120,6 @@ def train(
         optimizer=_optimizer(named, config),
         identity=run_identity(base, batches, objective, config),
     )
-    device = accelerator.device
-    forward = Forward(
-        device=device, precision=config.precision, budget=config.pass_tokens(device.type), path=path
-    )
-    live = batches if isinstance(batches, LiveBatches) else None
     if live is not None:
         live.begin(model, forward, accelerator)
     if checkpoint_folder is not None:
@@ -113,14 +128,15 @@ def train(
         live.follow(run.history)
     work = Work(
         accelerator=accelerator,
-        model=model,
+        model=trained,
         parameters=list(named.values()),
         optimizer=run.optimizer,
         objective=objective,
         forward=forward,
         max_grad_norm=config.max_grad_norm,
+        sharding=sharding,
     )
-    size, budget, stopped = model_size(model), config.budget, None
+    budget, stopped = config.budget, None
     total = batches.steps if budget is None else sys.maxsize
     if budget is not None and budget.currency == "seconds" and accelerator.num_processes > 1:
         raise InputError("a budget in seconds is read off one clock, but several processes train; use flops.")
@@ -154,6 +170,8 @@ def train(
             if checkpoint_folder is not None and due:
                 run.save(checkpoint_folder, write=accelerator.is_main_process)
                 accelerator.wait_for_everyone()
+    if sharding is not None:
+        give_back(sharding, model)
     model.eval()
     stopped = stopped or (None if live is None else live.stopped)
     return TrainingRun(identity=run.identity, history=run.history, costs=run.costs, stopped=stopped)
@@ -221,21 +239,26 @@ class _Run:
         found = checkpoints.read(self.saved, self.identity)
         with torch.no_grad():
             for name, parameter in self.named.items():
-                parameter.copy_(found.weights[name])
-        checkpoints.restore_optimizer(self.optimizer, self.order, found.optimizer)
+                parameter.copy_(part_of(found.weights[name], parameter))
+        moments = {
+            key: part_of(value, self.named[key.split("/", 1)[1]]) for key, value in found.optimizer.items()
+        }
+        checkpoints.restore_optimizer(self.optimizer, self.order, moments)
         self.step, self.history, self.costs = found.step, list(found.history), dict(found.costs)
 
     def save(self, folder: FilePath, *, write: bool) -> None:
-        """Write this moment (one process does)."""
+        """Write this moment (one process does; all of them gather what is cut)."""
+        moments = checkpoints.optimizer_tensors(self.optimizer, self.order)
+        weights = {name: whole(p.detach()) for name, p in self.named.items()}
+        moments = {name: whole(value) for name, value in moments.items()}
         if not write:
             return
-        moments = checkpoints.optimizer_tensors(self.optimizer, self.order)
         self.saved = checkpoints.write(
             folder,
             checkpoints.Checkpoint(
                 step=self.step,
                 identity=self.identity,
-                weights=dict(self.named),
+                weights=weights,
                 optimizer=moments,
                 history=self.history,
                 costs=self.costs,

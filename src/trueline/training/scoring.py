@@ -81,17 +81,23 @@ def _align(seen: Seen, tensors: Sequence[Sequence[Tensor]]) -> Tensor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forward:
-    """How a run computes: its device, its precision, the tokens of one pass, and the path of branch scoring."""
+    """How a run computes: its device, its precision, the tokens of one pass, the path of branch scoring, and whether
+    the model is cut over processes."""
 
     device: torch.device
     precision: Precision
     budget: int
     path: Path = "auto"
+    sharded: bool = False
 
     @contextmanager
     def autocast(self) -> Iterator[None]:
         """Weights stay in fp32; at "bf16" the network computes in it."""
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16"):
+        on = self.precision == "bf16"
+        # autocast would keep its copies of all layers that a sharded model has let go
+        with torch.autocast(
+            self.device.type, dtype=torch.bfloat16, enabled=on, cache_enabled=not self.sharded
+        ):
             yield
 
     def outputs(

@@ -1,7 +1,8 @@
 """One optimiser step: totals over the whole of it, passes that fit in memory, one clipped update.
 
 Data parallel runs by summing gradients with accelerate rather than by wrapping the module: branch scoring
-enters the network below its outermost forward, and processes may need unequal numbers of passes.
+enters the network below its outermost forward, and processes may need unequal numbers of passes. Sharded runs
+(``sharding.py``) have their gradients summed already.
 """
 
 import math
@@ -12,14 +13,16 @@ from pathlib import Path as FilePath
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
 from trueline.core.errors import InputError, UnfinishedError
 from trueline.models.trees import Tree
 
 from .batches import Example, Scored, passes
-from .objectives.base import Loss, Objective
+from .objectives.base import Loss, Objective, Totals
 from .readings import LOGPS
 from .scoring import Forward
+from .sharding import Sharding
 
 
 class NotFiniteError(Exception):
@@ -50,6 +53,7 @@ class Work:
     objective: Objective
     forward: Forward
     max_grad_norm: float = 1.0
+    sharding: Sharding | None = None
 
     def read(self, examples: Sequence[Example]) -> Scored:
         """What the objective reads of some examples."""
@@ -60,7 +64,37 @@ class Work:
 
     def score(self, trees: Sequence[Tree]) -> list[list[Tensor]]:
         """The policy's log-probabilities, per tree and branch [T]."""
-        return self.forward.outputs(self.model, trees, (LOGPS,))[LOGPS.name]
+        if self.sharding is None:
+            return self.forward.outputs(self.model, trees, (LOGPS,))[LOGPS.name]
+
+        def compute() -> tuple[Tensor, list[list[Tensor]]]:
+            return torch.zeros(()), self.forward.outputs(self.model, trees, (LOGPS,))[LOGPS.name]
+
+        return self.sharding.together(trees, (LOGPS,), compute)[1]
+
+    def passes(
+        self, mine: Sequence[Example], everyone: Sequence[Example]
+    ) -> list[tuple[list[Example], float]]:
+        """This process's passes with their weight; where other shards need more, one example at weight zero."""
+        groups = [(group, 1.0) for group in passes(mine, self.forward.budget)]
+        if self.sharding is None:
+            return groups
+        short = min(everyone, key=lambda example: (example.tokens, example.index))
+        return groups + [([short], 0.0)] * (self.sharding.most(len(groups)) - len(groups))
+
+    def share(self, group: Sequence[Example], totals: Totals, weight: float) -> Loss:
+        """A pass's share of the loss."""
+
+        def compute() -> tuple[Tensor, Mapping[str, Tensor]]:
+            loss = self.objective.loss(self.read(group), totals)
+            return weight * loss.value, {name: weight * value for name, value in loss.metrics.items()}
+
+        if self.sharding is None:
+            value, metrics = compute()
+        else:
+            trees = [example.tree for example in group]
+            value, metrics = self.sharding.together(trees, self.objective.reads, compute)
+        return Loss(value=value, metrics=metrics)
 
 
 def optimiser_step(work: Work, examples: Sequence[Example], learning_rate: float) -> dict[str, float]:
@@ -71,19 +105,21 @@ def optimiser_step(work: Work, examples: Sequence[Example], learning_rate: float
     with torch.no_grad():
         totals = _sum(accelerator, objective.totals(mine, work.score))
     losses: list[Loss] = []
-    groups = list(passes(mine, work.forward.budget))
-    for group in groups:
-        loss = objective.loss(work.read(group), totals)
+    groups = work.passes(mine, examples)
+    for group, weight in groups:
+        loss = work.share(group, totals, weight)
         torch.autograd.backward(loss.value)
         losses.append(Loss(value=loss.value.detach(), metrics=loss.metrics))
-    _sum_gradients(accelerator, work.parameters)
+    if work.sharding is None:
+        _sum_gradients(accelerator, work.parameters)
     norm = nn.utils.clip_grad_norm_(work.parameters, work.max_grad_norm)
+    norm = norm.full_tensor() if isinstance(norm, DTensor) else norm
     line = _line(accelerator, objective, losses, norm)
     if not (math.isfinite(line["loss"]) and math.isfinite(line["grad_norm"])):
         work.optimizer.zero_grad(set_to_none=True)
         bad = [
             e.index
-            for loss, group in zip(losses, groups)
+            for loss, (group, _) in zip(losses, groups)
             if not math.isfinite(float(loss.value))
             for e in group
         ]
