@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from trueline.core.fingerprint import fingerprint
 from trueline.core.measure import Component, Floats, Measure, Metric
 from trueline.core.messages import chat
 from trueline.core.protocols import Capability, RewardModel, Target
@@ -155,7 +156,7 @@ class RewardAccuracy(Measure):
                         id=f"reward_accuracy/{number}",
                         prompt=chat(row["prompt"]),
                         options=options,
-                        cluster=row["prompt"],
+                        cluster=fingerprint(row["prompt"]),
                         group=f"{category(row['scenario'])}/{row['scenario']}",
                         data={"label": label},
                     )
