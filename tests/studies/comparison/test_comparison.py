@@ -24,7 +24,11 @@ SMALL = {
     "compute": {"tokens": 8000},
     "measures": ["gold_reward", {"name": "divergence", "samples": 1, "max_tokens": 8}, "arc"],
     "limit": 25,
-    "methods": [{"name": "dpo", "tune": RATES, "strength": {"beta": [0.5, 0.05]}}, {"name": "self_reminder"}],
+    "methods": [
+        {"name": "dpo", "tune": RATES, "strength": {"beta": [0.5, 0.05]}},
+        {"name": "sft", "tune": RATES, "strength": {"budget": [{"tokens": 4000}, {"tokens": 8000}]}},
+        {"name": "self_reminder"},
+    ],
 }
 
 
@@ -50,7 +54,14 @@ def test_a_comparison_is_run_resumed_extended_and_reported(compared):
     assert again.made == 0 and again.stored == report.made
     found = read_comparison_results(out, replicates=20)
     assert found.complete
-    assert [row.title for row in found.rows] == ["dpo beta=0.5", "dpo beta=0.05", "self_reminder"]
+    assert [row.title for row in found.rows] == [
+        "dpo beta=0.5",
+        "dpo beta=0.05",
+        "sft budget=tokens:4000",
+        "sft budget=tokens:8000",
+        "self_reminder",
+    ]
+    assert found.rows[2].costs["tokens"] <= 4000 < found.rows[3].costs["tokens"] <= 8000
     tuned = read_record(out)
     assert {trial["parameters"]["learning_rate"] for trial in tuned["trials"]["dpo"]} == {3e-3, 1e-2}
     assert tuned["chosen"]["dpo"]["learning_rate"] in (3e-3, 1e-2)
@@ -64,7 +75,7 @@ def test_a_comparison_is_run_resumed_extended_and_reported(compared):
     more = parse_comparison({**SMALL, "methods": [{"name": "refusal_steering"}]})
     run_comparison(more, out)
     extended = read_comparison_results(out, replicates=20)
-    assert {row.method for row in extended.rows} == {"dpo", "self_reminder", "refusal_steering"}
+    assert {row.method for row in extended.rows} == {"dpo", "sft", "self_reminder", "refusal_steering"}
     text = comparison_markdown(extended)
     assert "no claim about methods" in text and "### Sensitivity to what was tuned" in text
     page = write_comparison(extended, out / "report.html").read_text()
