@@ -112,6 +112,7 @@ JUDGES: Mapping[str, str] = {
     "refusal_keywords": "trueline.judges.refusal_keywords:RefusalKeywords",
     "ensemble": "trueline.judges.ensemble:Ensemble",
     "toxicity_linear": "trueline.judges.toxicity:ToxicityClassifier",
+    "linear_folder": "trueline.judges.linear_folder:LinearFolder",
     "hf_classifier": "trueline.judges.hf_classifier:TransformersClassifier",
     "rubric": "trueline.judges.rubric:Rubric",
     "llama_guard_3": "trueline.judges.llama_guard_3:LlamaGuard3",

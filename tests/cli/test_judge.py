@@ -26,6 +26,20 @@ def test_evaluate_list_show(labels: Path) -> None:
     assert "held out" in done("judge", "show", "refusal_patterns").out
 
 
+def test_train_then_use_by_name(labels: Path, tmp_path: Path) -> None:
+    assert "needs 5 of each" in refused("judge", "train", "--labels", labels, "--out", tmp_path / "few")
+    rows = [f"q{i},{'sorry no' if i % 2 else 'sure'} {i * 7919},{i % 2},model {i % 3}" for i in range(120)]
+    labels.write_text("\n".join(["prompt,completion,label,source", *rows]), encoding="utf-8")
+    out = tmp_path / "made"
+    trained = done("judge", "train", "--labels", labels, "--out", out).out
+    assert "| model 1 | " in trained and "held out of training" in trained
+    assert done("judge", "show", out / "card.json").out in trained
+    used = done("judge", "evaluate", "linear_folder", "--with", f"folder={out}", "--labels", labels).out
+    assert "120 answers labelled by people" in used
+    assert "is not empty" in refused("judge", "train", "--labels", labels, "--out", out)
+    assert "show DIR/card.json" in refused("judge", "show", "linear_folder")
+
+
 def test_bad_input(labels: Path, tmp_path: Path) -> None:
     assert "did you mean refusal_patterns" in refused(
         "judge", "evaluate", "refusal_patern", "--labels", labels

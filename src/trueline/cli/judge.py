@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 app = typer.Typer(
-    help="Judges: measure their errors against labels, and show their cards.", no_args_is_help=True
+    help="Judges: measure their errors against labels, train one, and show their cards.", no_args_is_help=True
 )
 
 Options = Annotated[
@@ -96,6 +96,57 @@ def evaluate(
     typer.echo(str(store_card(card, found.name, out or cards_folder()).resolve()))
 
 
+@app.command()
+def train(
+    labels: Labels,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="A folder to make, or an empty one.")],
+) -> None:
+    """Train a linear classifier on labelled answers, measure it on a held-out part, and write it with its card.
+
+    Offline and the same each time. Then use it by name: judge linear_folder, folder=DIR.
+
+    Example: trueline judge train --labels data:xstest --out refusals
+    """
+    import asyncio
+    import json
+
+    from trueline.core.errors import InputError
+    from trueline.judges.card_tables import card_text
+    from trueline.judges.evaluation import evaluate as measure_judge
+    from trueline.judges.label_sets import label_set
+    from trueline.judges.linear_folder import CARD_FILE, LinearFolder, write_model
+    from trueline.judges.train_linear import train as train_linear
+
+    if out.is_file() or (out.is_dir() and any(out.iterdir())):
+        raise InputError(f"--out {out} is not empty; name a new folder.")
+    found = label_set(labels)
+    made = train_linear(found.rows)
+    sizes = {part: len(rows) for part, rows in made.parts.items()}
+    out.mkdir(parents=True, exist_ok=True)
+    write_model(out, made.model, found.positive)
+    card = asyncio.run(
+        measure_judge(
+            LinearFolder(folder=str(out)),
+            made.parts["test"],
+            positive=found.positive,
+            data=f"{found.data}; the part that was held out of training",
+            note=f"{found.note} Fitted on {sizes['fit']} answers, tuned on {sizes['tune']}; {made.copies} of the "
+            "held-out answers have the words of one of these.".strip(),
+            labelled_by=found.labelled_by,
+            provenance={
+                "data": found.digest,
+                "penalty": made.penalty,
+                "tuning_log_loss": made.log_loss,
+                **sizes,
+            },
+        )
+    )
+    (out / CARD_FILE).write_text(json.dumps(card.as_json(), indent=1) + "\n", encoding="utf-8")
+    typer.echo(card_text(card))
+    typer.echo()
+    typer.echo(f"{{judge: linear_folder, folder: {out}}}")
+
+
 @app.command("list")
 def list_judges() -> None:
     """List the judges of the catalogue and the cards that were measured.
@@ -136,6 +187,8 @@ def show(
 
     if name in names("judge"):
         cls = find("judge", name)
+        if name == "linear_folder":
+            raise InputError("the card of a linear_folder is in its folder; show DIR/card.json.")
         if not hasattr(cls, "card"):
             raise InputError(
                 f"no card comes with the judge {name!r}; measure it with "

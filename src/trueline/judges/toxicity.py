@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Sequence
 from functools import cache
 from importlib import resources
+from typing import Any
 
 import numpy as np
 
@@ -37,15 +38,7 @@ class ToxicityClassifier:
 
     def fingerprint(self) -> str:
         """Changes with the weights and with the way in which features are made."""
-        weights = hashlib.sha256(self.model.weights.tobytes()).hexdigest()
-        return fingerprint(
-            {
-                "judge": self.name,
-                "features": FEATURES_VERSION,
-                "weights": weights,
-                "bias": self.model.bias,
-            }
-        )
+        return fingerprint({"judge": self.name, **weights_digest(self.model)})
 
     def card(self) -> JudgeCard:
         """The measured errors of the shipped weights."""
@@ -60,6 +53,12 @@ class ToxicityClassifier:
         if not completion.text.strip():
             return Judgement(value=None, reason="empty answer")
         return Judgement(value=float(self.score([completion.text])[0]))
+
+
+def weights_digest(model: LinearModel) -> dict[str, Any]:
+    """What a linear model's values depend on."""
+    weights = hashlib.sha256(model.weights.tobytes()).hexdigest()
+    return {"features": FEATURES_VERSION, "weights": weights, "bias": model.bias}
 
 
 @cache

@@ -17,15 +17,13 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
-from scipy.optimize import minimize
-from scipy.special import expit
 
 from trueline.core.errors import InputError
 
 from .card import JudgeCard
 from .card_tables import rates_table
-from .linear import CHUNK, GROUPS, Floats, LinearModel, features
+from .linear import Floats, LinearModel
+from .logistic import design, minimise, platt
 from .rates import rates
 from .toxicity import CARD_FILE, WEIGHTS_FILE, ToxicityClassifier, unpack
 from .toxicity_examples import Example, examples
@@ -67,10 +65,10 @@ def train(
     """Fit, calibrate, quantise; ``2**bits`` weights."""
     fit = [row for row in rows if row.part == "fit"]
     say(f"fitting on {len(fit)} texts")
-    raw = _minimise(_design([row.text for row in fit], bits), _labels(fit), _fit_weights(fit))
+    raw = minimise(design([row.text for row in fit], bits), _labels(fit), _fit_weights(fit), PENALTY)
     held = [row for row in rows if row.part == "calibrate" and row.source in CALIBRATED_ON]
     say(f"calibrating on {len(held)} texts")
-    slope, offset = _platt(raw.logits([row.text for row in held]), _labels(held), _even_weights(held))
+    slope, offset = platt(raw.logits([row.text for row in held]), _labels(held), _even_weights(held))
     weights = raw.weights * slope
     scale = float(np.abs(weights).max()) / 127
     return Quantised(
@@ -99,18 +97,6 @@ def measure(model: LinearModel, rows: Sequence[Example]) -> JudgeCard:
     )
 
 
-def _design(texts: Sequence[str], bits: int) -> sparse.csr_matrix:
-    """[N, 2**bits]: 1/√(features in the bag) for each feature, as the scorer weighs them."""
-    parts = []
-    for start in range(0, len(texts), CHUNK):
-        made = features(texts[start : start + CHUNK], bits)
-        cell = made.texts * GROUPS + made.groups
-        counts = np.bincount(cell, minlength=made.size * GROUPS)
-        values = 1 / np.sqrt(counts[cell])
-        parts.append(sparse.csr_matrix((values, (made.texts, made.buckets)), shape=(made.size, 2**bits)))
-    return sparse.vstack(parts).tocsr()
-
-
 def _labels(rows: Sequence[Example]) -> NDArray[np.bool_]:
     return np.array([row.toxic for row in rows])
 
@@ -131,35 +117,6 @@ def _fit_weights(rows: Sequence[Example]) -> Floats:
 def _even_weights(rows: Sequence[Example]) -> Floats:
     cells = Counter((row.source, row.toxic) for row in rows)
     return np.array([1 / cells[row.source, row.toxic] for row in rows])
-
-
-def _minimise(design: sparse.csr_matrix, labels: NDArray[np.bool_], weights: Floats) -> LinearModel:
-    """min Σ w log(1 + e^{−s z}) + ½λ‖β‖², s = ±1, z = Xβ + b; the bias is free of the penalty."""
-    sign = np.where(labels, 1.0, -1.0)
-    transposed = design.T.tocsr()
-
-    def loss(point: Floats) -> tuple[float, Floats]:
-        beta, margin = point[:-1], (design @ point[:-1] + point[-1]) * sign
-        slope = -weights * sign * expit(-margin)
-        value = weights @ np.logaddexp(0.0, -margin) + 0.5 * PENALTY * (beta @ beta)
-        return float(value), np.concatenate([transposed @ slope + PENALTY * beta, [slope.sum()]])
-
-    start = np.zeros(design.shape[1] + 1)
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 500, "ftol": 1e-10})
-    return LinearModel(weights=found.x[:-1].astype(np.float32), bias=float(found.x[-1]))
-
-
-def _platt(logits: Floats, labels: NDArray[np.bool_], weights: Floats) -> tuple[float, float]:
-    """(a, c) of σ(a·z + c) by weighted maximum likelihood."""
-    sign = np.where(labels, 1.0, -1.0)
-
-    def loss(point: Floats) -> tuple[float, Floats]:
-        margin = (point[0] * logits + point[1]) * sign
-        slope = -weights * sign * expit(-margin)
-        return float(weights @ np.logaddexp(0.0, -margin)), np.array([slope @ logits, slope.sum()])
-
-    found = minimize(loss, np.array([1.0, 0.0]), jac=True, method="BFGS")
-    return float(found.x[0]), float(found.x[1])
 
 
 def write(folder: Path, quantised: Quantised, card: JudgeCard) -> None:
