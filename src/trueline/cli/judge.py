@@ -121,7 +121,7 @@ def train(
         raise InputError(f"--out {out} is not empty; name a new folder.")
     found = label_set(labels)
     made = train_linear(found.rows)
-    sizes = {part: len(rows) for part, rows in made.parts.items()}
+    sizes: dict[str, int] = {part: len(rows) for part, rows in made.parts.items()}
     out.mkdir(parents=True, exist_ok=True)
     write_model(out, made.model, found.positive)
     card = asyncio.run(

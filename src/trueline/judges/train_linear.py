@@ -63,11 +63,11 @@ def train(rows: Sequence[Labelled], *, bits: int = BITS) -> Trained:
     matrix, truth = design([row.completion.text for row in fit], bits), np.array([row.label for row in fit])
     held = [row.completion.text for row in tune]
     signs = np.where([row.label for row in tune], 1.0, -1.0)
-    found = []
+    tried = []
     for penalty in PENALTIES:
         model = minimise(matrix, truth, np.ones(len(fit)), penalty)
-        found.append((float(np.logaddexp(0.0, -signs * model.logits(held)).mean()), penalty, model))
-    loss, penalty, model = min(found, key=lambda entry: entry[:2])
+        tried.append((float(np.logaddexp(0.0, -signs * model.logits(held)).mean()), penalty, model))
+    loss, penalty, model = min(tried, key=lambda entry: entry[:2])
     return Trained(model=model, penalty=penalty, log_loss=loss, parts=parts)
 
 
