@@ -17,10 +17,10 @@ from trueline.training.batches import SeededBatches
 from trueline.training.config import LoraConfig, TrainingConfig
 from trueline.training.loop import train
 
-# seven examples in steps of three and passes of 40 tokens: unequal numbers of passes, and a last step in which
+# seven examples in steps of three and passes of 24 tokens: unequal numbers of passes and runs, and a last step in which
 # one process has no example
 CONFIG = TrainingConfig(
-    learning_rate=1e-2, weight_decay=0.1, batch_size=3, epochs=2, token_budget=40, checkpoint_every=1
+    learning_rate=1e-2, weight_decay=0.1, batch_size=3, epochs=2, token_budget=24, checkpoint_every=1
 )
 NAMES = ("sft", "dpo", "kto", "reward", "rmu", "dpo, untied", "dpo, lora")
 

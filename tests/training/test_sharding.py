@@ -1,6 +1,7 @@
 """Sharded training on two processes (gloo, CPU) gives the trajectory of one; killed and resumed, too."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -71,8 +72,12 @@ def test_a_killed_run_goes_on(tmp_path):
     codes, _ = launch(tmp_path, "--kill", "4", "dpo")
     assert codes == [-signal.SIGKILL] * 2
     assert latest(tmp_path / "dpo").name == "step-00000003"
+    shutil.copytree(tmp_path / "dpo", tmp_path / "copy")
     codes, errors = launch(tmp_path, "dpo")
     assert codes == [0, 0], errors
+    same_trajectory("dpo", tmp_path)
+    model, done = run("dpo", folder=tmp_path / "copy")  # one process goes on from what two had written
+    torch.save((model.state_dict(), done.history), tmp_path / "dpo.pt")
     same_trajectory("dpo", tmp_path)
 
 
