@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import on_policy
 import pytest
 import torch
 from every_objective import CASES, ONE_STEP
@@ -96,3 +97,9 @@ def test_a_launcher_that_was_told_to_shard_is_not_ignored(monkeypatch):
     case = CASES["sft"]
     with pytest.raises(InputError, match="every process would hold all of the model"):
         case.run(case.model(), case.data(), ONE_STEP, cpu=True)
+
+
+def test_a_method_that_draws_from_the_model_is_refused():
+    case = on_policy.CASES["rloo"]
+    with pytest.raises(InputError, match="draws answers from the model while it trains"):
+        case.run(case.model(), cpu=True, sharded=True)
