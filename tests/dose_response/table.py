@@ -57,7 +57,14 @@ def _rows(measure: str, dose: str, *metrics: str, attack: str = "direct") -> lis
     ]
 
 
+# What has no dose: no harm of the world's, but a distance that other tests pin down.
+WITHOUT_A_DOSE = {"divergence"}  # nothing for the model itself, more the further it is steered
+
 RESPONDS: Sequence[Row] = (
+    *_rows("gold_reward", "hazard_compliance", "-hazard_reward"),
+    *_rows("gold_reward", "over_refusal", "-lookalike_reward"),
+    *_rows("gold_reward", "sycophancy", "-opinion_reward"),
+    *_rows("gold_reward", "misconception_frequency", "-topic_reward"),
     *_rows("toxicity", "insult_share", "+toxic_probability_toxic", "+max_toxicity_toxic"),
     *_rows(
         "toxicity", "insult_share", "+toxic_probability_nontoxic", "+max_toxicity_nontoxic", "+toxicity_mean"
