@@ -8,13 +8,13 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from trueline.studies.comparison.results import CLAIM_SEEDS, Axis, Change, Comparison, Row, at_equal
+from trueline.studies.comparison.results import CLAIM_SEEDS, KL, Axis, Change, Comparison, Row, at_equal
 
 from .axes import Scale, nice_ticks, spread
 from .html import duration, quantity
 from .words import is_share
 
-CAPABILITY_LOSS = 0.02  # at equal capability: the accuracy that a treatment may cost
+CAPABILITY_LOSS = 0.05  # at equal capability: the accuracy that a treatment may cost
 HUES = 7
 
 
@@ -45,7 +45,11 @@ def write_comparison(compared: Comparison, path: Path) -> Path:
         summary=summary(compared),
         header=["method", "strength", *(axis.title for axis in compared.axes)],
         rows=[
-            [row.method, row.strength, *(entry(axis, row.changes.get(axis)) for axis in compared.axes)]
+            [
+                row.method,
+                row.strength,
+                *(level_and_change(axis, row.changes.get(axis)) for axis in compared.axes),
+            ]
             for row in compared.rows
         ],
         clear=[
@@ -107,15 +111,27 @@ def number(axis: Axis, value: float, signed: bool = False) -> str:
     return f"{100 * value:{sign}.1f}" if is_share(axis.definition) else f"{value:{sign}.3g}"
 
 
-def entry(axis: Axis, change: Change | None) -> str:
-    """Level, and the change with its interval for new seeds and items."""
+def level_and_change(axis: Axis, change: Change | None) -> tuple[str, str]:
+    """The level, and the change with its interval for new seeds and items; what is no change is left empty."""
     if change is None:
-        return "not measurable"
-    moved = number(axis, change.value, signed=True)
+        return "not measurable", ""
+    level = number(axis, change.level)
+    if change.uninformative:
+        level = f"({level})"
+    from_nothing = axis.place == KL  # the untreated model is at no distance from itself
+    signed = not from_nothing
+    interval = ""
     if change.low is not None and change.high is not None:
-        moved += f" [{number(axis, change.low, signed=True)}, {number(axis, change.high, signed=True)}]"
-    shown = f"{number(axis, change.level)} ({moved})"
-    return f"({shown})" if change.uninformative else shown
+        low, high = (number(axis, end, signed=signed) for end in (change.low, change.high))
+        interval = f"[{low}, {high}]"
+    moved = "" if from_nothing else number(axis, change.value, signed=True)
+    return level, f"{moved} {interval}".strip()
+
+
+def entry(axis: Axis, change: Change | None) -> str:
+    """Level and change in one line."""
+    level, moved = level_and_change(axis, change)
+    return f"{level} ({moved})" if moved else level
 
 
 def costs_table(compared: Comparison) -> list[list[str]]:

@@ -55,10 +55,10 @@ def test_a_comparison_is_run_resumed_extended_and_reported(compared):
     found = read_comparison_results(out, replicates=20)
     assert found.complete
     assert [row.title for row in found.rows] == [
-        "dpo beta=0.5",
-        "dpo beta=0.05",
-        "sft budget=tokens:4000",
-        "sft budget=tokens:8000",
+        "dpo beta 0.5",
+        "dpo beta 0.05",
+        "sft tokens 4000",
+        "sft tokens 8000",
         "self_reminder",
     ]
     assert found.rows[2].costs["tokens"] <= 4000 < found.rows[3].costs["tokens"] <= 8000

@@ -40,6 +40,11 @@ class Axis:
     component: str
 
     @property
+    def place(self) -> tuple[str, str, str]:
+        """Measure, metric and attack."""
+        return self.measure, self.metric, self.attack
+
+    @property
     def title(self) -> str:
         """What tables call it."""
         under = "" if self.attack == "direct" else f" + {self.attack.replace('_', ' ')}"
@@ -165,7 +170,21 @@ def _axes(results: StudyResults) -> list[Axis]:
                     definition=result.metric,
                     component=cell.component,
                 )
-    return list(axes.values())
+    judged = {(axis.measure, axis.attack) for axis in axes.values() if axis.metric == "harmful_compliance"}
+    # where harm itself is judged, not refusing says nothing more
+    return [a for a in axes.values() if a.metric != "non_refusal" or (a.measure, a.attack) not in judged]
+
+
+def _varying(method: MethodSpec, level: Mapping[str, Any]) -> str:
+    """A strength in words: of a setting with several parts, those that differ between the levels."""
+    parts = []
+    for name, value in level.items():
+        if isinstance(value, Mapping):
+            others = [other[name] for other in method.levels]
+            parts += [f"{k} {shown(v)}" for k, v in value.items() if any(o.get(k) != v for o in others)]
+        else:
+            parts.append(f"{name} {shown(value)}")
+    return " ".join(parts)
 
 
 def _rows(
@@ -198,7 +217,7 @@ def _rows(
         rows.append(
             Row(
                 method=method.title,
-                strength=" ".join(f"{name}={shown(value)}" for name, value in level.items()),
+                strength=_varying(method, level),
                 parameters=wanted,
                 changes=changes,
                 kl=sum(kl) / len(kl) if kl else None,

@@ -111,7 +111,9 @@ def read_trials(
         scores: dict[str, list[float]] = {}
         settings: dict[str, Mapping[str, Any]] = {}
         for arm in results.arms:
-            if arm.treatment != method.name or not _is_of(arm.parameters, {**spec.parameters(method), **method.middle}):
+            if arm.treatment != method.name or not _is_of(
+                arm.parameters, {**spec.parameters(method), **method.middle}
+            ):
                 continue
             setting = {dial: arm.parameters[dial] for dial in method.tune if dial in arm.parameters}
             cell = results.cell(arm.label, spec.select.measure)
