@@ -83,7 +83,7 @@ def test_a_killed_run_goes_on(tmp_path):
 
 
 def test_one_process_cannot_shard():
-    with pytest.raises(InputError, match="there is one: start it with accelerate launch"):
+    with pytest.raises(InputError, match="there is one: start it with torchrun"):
         run("sft", sharded=True)
 
 

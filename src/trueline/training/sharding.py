@@ -8,7 +8,7 @@ Branch scoring enters the network below its outermost forward, so the root is a 
 Each run of the network is a round of collectives, so all processes must make the same runs in the same order: a
 process with fewer passes repeats an example with weight zero, and within a pass it makes idle runs.
 
-Example, two processes on a CPU (``accelerate launch --cpu --num_processes 2 script.py``):
+Example, two processes on a CPU (``torchrun --nproc-per-node 2 script.py``):
 
     train(model, batches, DPOObjective(), TrainingConfig(), sharded=True, checkpoint_folder=folder)
 """
@@ -112,7 +112,7 @@ def shard(model: nn.Module, accelerator: Accelerator, forward: Forward, reads: S
     if accelerator.num_processes == 1:
         raise InputError(
             "sharded training cuts a model over several processes, but there is one: start it with "
-            "accelerate launch --num_processes 2 (or torchrun --nproc-per-node 2), or leave sharded out."
+            "torchrun --nproc-per-node 2, or leave sharded out."
         )
     mesh = init_device_mesh(accelerator.device.type, (accelerator.num_processes,))
     # a second tree of modules around the same parameters: the caller's own never sees the hooks
