@@ -163,7 +163,7 @@ def test_an_interrupted_run_is_resumed(server: StubServer, tmp_path: Path) -> No
         time.sleep(0.05)
     time.sleep(0.5)  # so that every answer given has been read
     run.send_signal(signal.SIGINT)
-    _, err = run.communicate(timeout=30)
+    _, err = run.communicate(timeout=120)
     assert run.returncode == 3
     assert err.splitlines()[-1].startswith("trueline: stopped; ") and "Traceback" not in err
     server.gate.set()

@@ -70,7 +70,7 @@ def test_what_is_planted_is_found_removed_and_logged(tmp_path):
     told = json.loads((tmp_path / "out" / "audit.json").read_text())
     assert told["rows"] == 17 and told["kind"] == "pairs"
     grades = {check["check"]: check["grade"] for check in told["checks"]}
-    assert grades["exact duplicates"] == "fault" and grades["overlap with measures"] == "not run"
+    assert grades["exact duplicates"] == "fault" and grades["overlap with measures"] == "clean"
     assert "| 15 | no 'rejected' answer |" in (tmp_path / "out" / "audit.md").read_text()
 
 

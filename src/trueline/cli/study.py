@@ -37,7 +37,7 @@ def run_study_file(
 
     FILE is a study, or a comparison of methods (it has "methods").
 
-    Examples: trueline study run studies/real.yaml --dry-run; trueline study run studies/methods.yaml --budget small
+    Example: trueline study run studies/real.yaml --dry-run
     """
     from trueline.studies.spec import is_comparison, read_spec
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from trueline.studies.arms import shown as shown_value
 from trueline.studies.comparison.results import CLAIM_SEEDS, KL, Axis, Change, Comparison, Row, at_equal
 
 from .axes import Scale, nice_ticks, spread
@@ -158,7 +159,7 @@ def costs_table(compared: Comparison) -> list[list[str]]:
                 "not measurable" if row.kl is None else f"{row.kl:.3g}",
                 f"{row.costs['steps']:.0f}" if row.costs["steps"] else "–",
                 quantity(row.costs["tokens"]) if row.costs["tokens"] else "–",
-                quantity(row.costs["flops"]) if row.costs["flops"] else "–",
+                _spent(compared, row),
                 duration(row.costs["seconds"]),
                 "–"
                 if not change or change.error_items is None or not axis
@@ -171,14 +172,22 @@ def costs_table(compared: Comparison) -> list[list[str]]:
     return lines
 
 
+def _spent(compared: Comparison, row: Row) -> str:
+    """FLOPs of training; a method that does not keep to the budget is called out."""
+    if not row.costs["flops"]:
+        return "–"
+    ((currency, amount),) = (compared.spec.compute or {"flops": float("inf")}).items()
+    over = row.costs.get(currency, 0.0) > 1.01 * amount
+    return f"{quantity(row.costs['flops'])}{' (over the budget)' if over else ''}"
+
+
 def equal_table(compared: Comparison) -> list[list[str]]:
     """Each method's criterion at equal KL, and at the capability loss that is allowed; interpolated, never beyond its
     strengths."""
     axis, capability = compared.best_axis, capability_axis(compared)
     if axis is None:
         return []
-    kls = sorted(row.kl for row in compared.rows if row.kl is not None and row.kl > 0)
-    level = kls[len(kls) // 2] if kls else None
+    level = _common_level(compared.rows)
     head = ["method"]
     if level is not None:
         head.append(f"{axis.title} at KL {level:.2g}")
@@ -197,6 +206,20 @@ def equal_table(compared: Comparison) -> list[list[str]]:
             line.append(_affordable(rows, axis, capability))
         lines.append(line)
     return lines
+
+
+def _common_level(rows: Sequence[Row]) -> float | None:
+    """The divergence that the most methods reach between their strengths, the smallest of equals."""
+    ranges: dict[str, list[float]] = {}
+    for row in rows:
+        if row.kl is not None:
+            ranges.setdefault(row.method, []).append(row.kl)
+    levels = sorted({kl for kls in ranges.values() for kl in kls if kl > 0})
+
+    def reached(level: float) -> int:
+        return sum(min(kls) <= level <= max(kls) for kls in ranges.values())
+
+    return max(levels, key=reached, default=None)
 
 
 def _affordable(rows: Sequence[Row], axis: Axis, capability: Axis) -> str:
@@ -219,12 +242,10 @@ def sensitivity_table(compared: Comparison) -> list[list[str]]:
     lines = [["method", "trial", "score"]]
     for title, trials in compared.trials.items():
         for trial in trials:
-            shown = ", ".join(
-                f"{k} {v:g}" if isinstance(v, float) else f"{k} {v}" for k, v in trial["parameters"].items()
-            )
+            words = ", ".join(f"{name} {shown_value(value)}" for name, value in trial["parameters"].items())
             mark = " ←" if trial["parameters"] == compared.chosen.get(title) else ""
             score = trial["score"]
-            lines.append([title, shown + mark, "–" if score is None else f"{score:.3f}"])
+            lines.append([title, words + mark, "–" if score is None else f"{score:.3f}"])
     return lines
 
 

@@ -146,7 +146,7 @@ def _with_earlier(spec: ComparisonSpec, out: Path) -> ComparisonSpec:
     if record is None:
         return spec
     earlier = ComparisonSpec.model_validate(record["spec"])
-    free = {"methods", "budgets", "seeds", "evaluation", "measures", "attacks"}
+    free = {"methods", "budgets", "seeds", "evaluation", "measures", "attacks", "limit", "limits"}
     for name in ComparisonSpec.model_fields.keys() - free:
         if canonical(_plain(getattr(earlier, name))) != canonical(_plain(getattr(spec, name))):
             raise InputError(
