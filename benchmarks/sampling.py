@@ -17,6 +17,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -119,10 +120,16 @@ def theirs(model: Any, jobs: Sequence[Job], batch: int) -> None:
 
 
 def seconds(work: Callable[[], None]) -> float:
-    """Wall time of one run."""
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
+    """Wall time of one run, in a thread that ends with it.
+
+    OpenMP keeps a team of threads for every thread that computes, and lets all teams wait by sleeping, which is
+    slower, once they outnumber the cores. Our engine computes in a thread of its own, so must the other side:
+    a team left behind by ``generate`` in the main thread made our runs half as slow again.
+    """
+    with ThreadPoolExecutor(max_workers=1) as alone:
+        started = time.perf_counter()
+        alone.submit(work).result()
+        return time.perf_counter() - started
 
 
 def compare(models: dict[torch.dtype, Any], jobs: Sequence[Job], title: str, repeats: int) -> None:
