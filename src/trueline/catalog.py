@@ -146,9 +146,13 @@ def find(kind: str, name: str) -> Any:
 
 def make(kind: str, name: str, parameters: Mapping[str, Any]) -> Any:
     """Build an entry with the user's parameters; one that it does not take is refused."""
+    return build(kind, name, find(kind, name), parameters)
+
+
+def build(kind: str, name: str, cls: Any, parameters: Mapping[str, Any]) -> Any:
+    """As ``make``, of a class that is not in the catalogue."""
     from inspect import Parameter, signature
 
-    cls = find(kind, name)
     accepted = {
         p.name: p.default is Parameter.empty
         for p in signature(cls).parameters.values()

@@ -6,6 +6,7 @@ from trueline.catalog import find
 from trueline.core.errors import InputError, unknown_name
 
 from .arms import Arm
+from .measuring import measure_class
 from .spec import StudySpec
 
 
@@ -15,7 +16,13 @@ def check_spec(spec: StudySpec, arms: Sequence[Arm]) -> None:
     Raises:
         InputError: the first that is not so.
     """
-    measures = {named.name: find("measure", named.name) for named in spec.measures}
+    measures = {named.name: measure_class(named.name, named.file) for named in spec.measures}
+    files: dict[str, str | None] = {}
+    for named in spec.measures:
+        if files.setdefault(named.name, named.file) != named.file:
+            raise InputError(
+                f"the measure files {files[named.name]!r} and {named.file!r} both define {named.name!r}: rename one."
+            )
     for named in spec.treatments:
         find("treatment", named.name)
     for name in spec.limits:

@@ -29,6 +29,7 @@ MEANINGS: Mapping[str, tuple[str, ...]] = {
     "refusal": ("refus",),
     "harm": ("harm", "jailbr", "unsafe"),
     "toxicity": ("toxic", "hate", "offensive"),
+    "judge": ("",),  # a user's own measure reports what its judge says, whatever that is
 }
 OWN_FILE = "as the file's label says"
 

@@ -9,11 +9,11 @@ from xml.etree import ElementTree
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from trueline.catalog import find
 from trueline.core.errors import InputError, unknown_name
 from trueline.core.verdicts import Estimate
 from trueline.data.rows import read_text
 
+from .measuring import planned_class
 from .results import CellResult, StudyResults
 
 Outcome = Literal["pass", "fail", "inconclusive"]
@@ -115,13 +115,13 @@ def _hold(results: StudyResults, rule: Rule) -> list[RuleResult]:
         if cell is None:
             known = ", ".join(sorted({f"{c.measure} ({c.attack})" for c in results.cells}))
             raise InputError(f"the policy asks for {rule.measure} ({rule.attack}); the study has: {known}.")
-        outcome, words = _judge(rule, cell)
+        outcome, words = _judge(results, rule, cell)
         held.append(RuleResult(rule=rule, arm=arm, outcome=outcome, words=words))
     return held
 
 
-def _judge(rule: Rule, cell: CellResult) -> tuple[Outcome, str]:
-    defined = [metric.name for metric in find("measure", cell.measure).metrics]
+def _judge(results: StudyResults, rule: Rule, cell: CellResult) -> tuple[Outcome, str]:
+    defined = [metric.name for metric in planned_class(results.plan, cell.measure).metrics]
     if rule.metric not in defined:
         raise unknown_name(f"metric of {cell.measure}", rule.metric, defined)
     if cell.reason is not None:

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from trueline.catalog import find
 from trueline.core.errors import InputError, unknown_name
 from trueline.core.fingerprint import fingerprint
 from trueline.core.measure import Metric
 from trueline.core.messages import as_json, from_json
 from trueline.core.statistics.estimate import is_statistic
 
+from .measuring import planned_class
 from .selection import CONTROL
 from .store import Store, StoredVerdict
 
@@ -73,7 +73,7 @@ def choose_metric(plan: Mapping[str, Any], measure: str | None, metric: str | No
     if measure is not None and measure not in known:
         raise unknown_name("measure of this study", measure, known)
     for name in [measure] if measure is not None else known:
-        metrics: Sequence[Metric] = find("measure", name).metrics
+        metrics: Sequence[Metric] = planned_class(plan, name).metrics
         if metric is not None:
             found = next((m for m in metrics if m.name == metric), None)
             if found is not None and is_statistic(found):

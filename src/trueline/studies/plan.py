@@ -11,11 +11,13 @@ from trueline.core.measure import Measure
 from trueline.core.protocols import Attack, Treatment
 from trueline.core.statistics import smallest_detectable_effect
 from trueline.core.verdicts import Item
+from trueline.measures.from_file import FileMeasure
 
 from .arms import Arm, expand
 from .checks import check_spec
 from .endpoints import EndpointOptions
 from .lacking import lacking
+from .measuring import FILE
 from .selection import CONTROL, select
 from .spec import MAX_PRIMARY, Named, Primary, StudySpec, TargetSpec
 from .subjects import Subject, load_subject
@@ -142,6 +144,11 @@ class Plan:
                 f"{target.name}: {key}": {"digest": fingerprint(items), "items": len(items)}
                 for (target, key), items in self._items.items()
             },
+            "own_measures": {
+                measure.name: measure.record()
+                for measure in self._measures.values()
+                if isinstance(measure, FileMeasure)
+            },
             "primary": primaries,
             "hash": fingerprint(primaries),
         }
@@ -233,7 +240,7 @@ def _cell(
         "seed": arm.seed,
         # How fast and at what price it is asked changes no answer; the verdict's own key covers the rest.
         "target": arm.target.model_dump(mode="json", exclude={"tariff", "endpoint"}),
-        "measure": [measure.name, measure.version, named.model_dump(mode="json")],
+        "measure": [measure.name, measure.version, named.model_dump(mode="json", exclude={FILE})],
         "attack": attack_spec.model_dump(mode="json"),
     }
     return Cell(

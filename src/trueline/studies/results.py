@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from trueline.catalog import find
 from trueline.core.errors import InputError
 from trueline.core.measure import Metric
 from trueline.core.statistics import benjamini_hochberg, change, estimate, holm
@@ -14,6 +13,7 @@ from trueline.core.verdicts import Estimate, Verdict
 
 from .correcting import JudgeRecord, Labels, correct_change, correct_level
 from .labels import labels_of
+from .measuring import planned_class
 from .selection import CONTROL
 from .store import Store, StoredVerdict, Usage
 
@@ -188,7 +188,7 @@ def read_results(folder: Path | str, *, replicates: int = 1000, baseline: str | 
             judges={k: JudgeRecord.read(v, cards) for k, v in state.get("judges", {}).items()},
         )
         before = verdicts.get(first) if first is not None else None
-        cells.append(_cell(cell, state, verdicts[cell["key"]], before, judged, replicates))
+        cells.append(_cell(plan, cell, state, verdicts[cell["key"]], before, judged, replicates))
     return StudyResults(
         name=plan["spec"]["name"],
         arms=_arms(plan, meta, store),
@@ -213,6 +213,7 @@ def _baseline_key(
 
 
 def _cell(
+    plan: Mapping[str, Any],
     cell: Mapping[str, Any],
     state: Mapping[str, Any],
     verdicts: list[Verdict],
@@ -220,7 +221,7 @@ def _cell(
     judged: _Judged,
     replicates: int,
 ) -> CellResult:
-    cls = find("measure", cell["measure"])
+    cls = planned_class(plan, cell["measure"])
     counted = [v for v in verdicts if v.group != CONTROL]
     reasons: dict[str, int] = {}
     for verdict in counted:

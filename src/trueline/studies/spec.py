@@ -14,6 +14,7 @@ from trueline.core.fingerprint import canonical
 from trueline.data.rows import read_text
 
 from .endpoints import EndpointOptions
+from .measuring import FILE, named_measure
 
 MAX_PRIMARY = 10
 ENDPOINT = re.compile(r"openai:(?P<name>.+?)@https?://", re.IGNORECASE | re.DOTALL)
@@ -34,7 +35,13 @@ class Named(BaseModel):
     @property
     def parameters(self) -> dict[str, Any]:
         """Everything but the name and the label."""
-        return dict(self.__pydantic_extra__ or {})
+        return {name: value for name, value in (self.__pydantic_extra__ or {}).items() if name != FILE}
+
+    @property
+    def file(self) -> str | None:
+        """The user's own measure file, if the name is one's."""
+        found: str | None = (self.__pydantic_extra__ or {}).get(FILE)
+        return found
 
     @property
     def key(self) -> str:
@@ -43,6 +50,7 @@ class Named(BaseModel):
 
 
 NamedField = Annotated[Named, BeforeValidator(_named)]
+MeasureField = Annotated[Named, BeforeValidator(named_measure)]
 
 
 class Tariff(BaseModel):
@@ -104,7 +112,7 @@ class StudySpec(BaseModel):
     name: str = "study"
     targets: tuple[TargetField, ...] = Field(min_length=1)
     treatments: tuple[NamedField, ...] = (Named(name="none"),)
-    measures: tuple[NamedField, ...] = Field(min_length=1)
+    measures: tuple[MeasureField, ...] = Field(min_length=1)
     attacks: tuple[NamedField, ...] = (Named(name="direct"),)
     sizes: tuple[TargetField, ...] = ()
     seeds: tuple[int, ...] = (0,)
@@ -150,7 +158,7 @@ def parse_spec(value: Any, *, where: str = "study") -> StudySpec:
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "study"
-        message = first["msg"].removeprefix("Value error, ")
+        message = first["msg"].removeprefix("Value error, ").rstrip(".")
         known = "" if first["type"] != "extra_forbidden" else f" (known: {', '.join(StudySpec.model_fields)})"
         raise InputError(f"{where}: {field}: {message}{known}.") from error
 

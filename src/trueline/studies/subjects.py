@@ -6,13 +6,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trueline.catalog import find, make
+from trueline.catalog import build, make
 from trueline.core.errors import InputError
 from trueline.core.measure import Measure
 from trueline.core.protocols import Target
 from trueline.core.verdicts import Item
 
 from .judging import build_judge
+from .measuring import measure_class
 from .spec import Named, TargetSpec, Tariff
 
 if TYPE_CHECKING:
@@ -32,10 +33,10 @@ class Subject:
     def measure(self, spec: Named) -> Measure:
         """The measure with the user's parameters, its judges built from their names; on the testbed with the
         world's exact judges where the user names none."""
-        accepted = getattr(find("measure", spec.name), "judges", ())
-        parameters = {
-            name: build_judge(value) if name in accepted else value for name, value in spec.parameters.items()
-        }
+        cls = measure_class(spec.name, spec.file)
+        accepted = getattr(cls, "judges", ())
+        given = {**getattr(cls, "judged_with", {}), **spec.parameters}
+        parameters = {name: build_judge(value) if name in accepted else value for name, value in given.items()}
         if self.world is not None:
             from trueline.testbed.judges import exact_judges
 
@@ -43,9 +44,9 @@ class Subject:
                 **{k: v for k, v in exact_judges(self.world).items() if k in accepted},
                 **parameters,
             }
-        if getattr(find("measure", spec.name), "compares", False):
+        if getattr(cls, "compares", False):
             parameters = {"reference": self.target, **parameters}
-        measure: Measure = make("measure", spec.name, parameters)
+        measure: Measure = build("measure", spec.name, cls, parameters)
         return measure
 
     def items(self, measure: Measure) -> Sequence[Item]:
