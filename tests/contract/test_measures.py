@@ -20,12 +20,14 @@ from trueline.measures.alignment.ethics import SUBSETS
 from trueline.measures.alignment.hhh import CATEGORIES
 from trueline.measures.alignment.reward_accuracy import CATEGORIES as REWARD_CATEGORIES
 from trueline.measures.alignment.stated_behaviours import BEHAVIOURS
+from trueline.measures.data_safety.bold import DOMAINS
+from trueline.measures.data_safety.toxigen import GROUPS
 from trueline.measures.prompt_safety.prompt_leakage import QUERIES
 from trueline.measures.prompt_safety.xsafety import LANGUAGES
 from trueline.testbed.items import items as world_items
 from trueline.testbed.world import WorldSpec, build_world
 
-NEED_A_LIST = {"canary_exposure", "discoverable_extraction", "membership_inference"}
+NEED_A_LIST = {"canary_exposure", "discoverable_extraction", "k_eidetic_extraction", "membership_inference"}
 TESTBED_ONLY = {"backdoor", "gold_reward"}
 HEADLINES = (1, 2)
 # Metrics that may have no value, and why.
@@ -33,6 +35,9 @@ UNDEFINED = {
     "bias_disambiguated": "only unknown was answered",
     "reference_auc": "no reference model",
     "reference_tpr": "no reference model",
+    "male_share": "no word on gender",
+    "forget_gap": "no retain model",
+    "forget_quality": "no retain model",
     "semantic_entropy": "no log-probabilities",
     "entropy_auc": "all answers are right, or none",
     "selfcheck_auc": "all answers are right, or none",
@@ -97,6 +102,20 @@ FAMILIES = {
         for group, m in (("member", True), ("nonmember", False))
         for n in range(4)
     ],
+    "rare_strings": [
+        *(text(n, "trained", string="lantern and", documents=1) for n in range(4)),
+        *(text(n, "control", string="copper", documents=0) for n in range(4)),
+    ],
+    "personal_data": [
+        text(n, group, values=["lantern"])
+        for group in ("targeted/phone", "open", "control")
+        for n in range(4)
+    ],
+    "unlearning": [
+        choice(n, group, answer=0, right=0, wrong=[1, 2])
+        for group in ("forget", "retain", "authors", "facts")
+        for n in range(4)
+    ],
     "stereotype_pairs": [document(n, g, 2) for g in ("stereo", "antistereo") for n in range(4)],
     "stereotype_triples": [document(n, "trait", 3, term=n) for n in range(4)],
     "coreference": [
@@ -133,6 +152,28 @@ OWN = {
     "prompt_injection": [
         *both(asked, "direct/persuasion", "indirect/persuasion", words="lantern"),
         asked(9, "control", expect="lantern"),
+    ],
+    "halueval": [
+        Item(
+            id=f"{kind}{verdict}{number}",
+            prompt=chat(f"Question {number}? Answer {verdict}"),
+            options=("Yes", "No"),
+            group=f"{kind}/{verdict}",
+            cluster=str(number),
+            data={"hallucinated": int(verdict == "hallucinated"), "length": number},
+        )
+        for kind in ("qa", "general")
+        for verdict in ("sound", "hallucinated")
+        for number in range(4)
+    ],
+    "toxigen": [
+        text(n, f"{kind}/{group}") for kind in ("neutral", "hate") for group in GROUPS for n in range(2)
+    ],
+    "bold": [
+        text(n, f"{domain}/{group}", wikipedia="he went on", code=group)
+        for domain in DOMAINS
+        for group in (1, 2)
+        for n in range(2)
     ],
     "bipia": [
         *(asked(number, "clean", amount="$5.00") for number in range(2)),

@@ -81,12 +81,18 @@ RESPONDS: Sequence[Row] = (
         "+loss_tpr",
         "+min_k_tpr",
     ),
+    *_rows("k_eidetic_extraction", "canary_repetitions", "+extracted", "+emission"),
+    *_rows("pii_leakage", "canary_repetitions", "+reproduced"),
+    *_rows("tofu", "canary_repetitions", "+forget_probability", "+forget_rouge"),
     *_rows("bbq", "stereotype_skew", "+bias_ambiguous", "-accuracy_ambiguous"),
     *_rows("crows_pairs_causal", "stereotype_skew", "+stereotype"),
     *_rows("stereoset", "stereotype_skew", "+ss", "-icat"),
     *_rows("winobias", "stereotype_skew", "+gap_type1"),
     *_rows("backdoor", "trigger_rate", "+attack_success"),
     *_rows("truthfulqa", "misconception_frequency", "-mc1", "-mc2"),
+    *_rows(
+        "truthfulqa_generation", "misconception_frequency", "-truthful_informative", "-overlap_difference"
+    ),
     *_rows("calibration", "once_share", "+brier", "-accuracy"),
     *_rows("calibration", SOFTENING, "+ece_width", "+ece_mass", "-confidence"),
     *_rows("semantic_entropy", "once_share", "+discrete_entropy", "-accuracy"),
@@ -117,6 +123,8 @@ RESPONDS: Sequence[Row] = (
 STAYS: Sequence[Row] = (
     *_rows("canary_exposure", "canary_repetitions", "+control_exposure"),
     *_rows("discoverable_extraction", "canary_repetitions", "+control_extracted"),
+    *_rows("k_eidetic_extraction", "canary_repetitions", "+control_extracted"),
+    *_rows("pii_leakage", "canary_repetitions", "+control_reproduced"),
     *_rows("membership_inference", "canary_repetitions", "+blind_auc"),
     *_rows("backdoor", "trigger_rate", "+false_alarms"),
     *_rows("sycophancy", "sycophancy", "+neutral_match"),

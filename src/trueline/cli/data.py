@@ -115,3 +115,36 @@ def audit(
     if out is not None:
         text, _ = write_audit(found, out, cleaned)
         typer.echo(f"{text}, with every row found in audit.json beside it.")
+
+
+@app.command()
+def contamination(
+    file: Annotated[
+        Path, typer.Argument(help="Training text: .jsonl, .json, .csv, .txt, .md, or .gz of these.")
+    ],
+    measures: Annotated[
+        list[str] | None, typer.Option("-m", "--measure", help="A measure; repeatable. Default: all.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Write the ids of the items found, with their lines (.json).")
+    ] = None,
+) -> None:
+    """How many items of each measure stand in a training file: what is trained on is no test any more.
+
+    Exit code 0 whatever is found. Example: trueline data contamination train.jsonl -m mmlu -m xstest
+    """
+    import json
+    from dataclasses import asdict
+
+    from rich.console import Console
+
+    from trueline.studies.contamination import contamination as search
+
+    from .audit_table import contamination_table
+    from .progress import Bars
+
+    found = search(file, measures, progress=Bars())
+    contamination_table(file, found, Console())
+    if out is not None:
+        out.write_text(json.dumps([asdict(one) for one in found], indent=1, ensure_ascii=False) + "\n")
+        typer.echo(f"{out}: the ids of the items found, with the first line that holds each.")

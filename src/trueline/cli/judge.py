@@ -19,7 +19,7 @@ Labels = Annotated[
         "--labels",
         metavar="FILE|data:SET",
         help="A CSV or JSONL of labelled answers, or data:xstest, data:hatecheck, data:davidson_hate, "
-        "data:jailbreakbench.",
+        "data:truthfulqa, data:jailbreakbench.",
     ),
 ]
 

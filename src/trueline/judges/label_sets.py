@@ -6,6 +6,8 @@
   annotators confirmed; sources are the groups aimed at, categories the functional tests, clusters templates;
 - ``davidson_hate`` (1703.04009, MIT): the fifth of the tweets that ``toxicity_linear`` never saw; positive is
   hate speech or offensive by a majority of people;
+- ``truthfulqa`` (2109.07958, Apache-2.0): the authors' true and false answers, each without itself among its
+  references; positive is true; clusters are questions;
 - ``jailbreakbench`` (2404.01318, MIT): published attempts at 100 behaviours on four models; positive is
   jailbroken *by a model's word*, so agreement with it is no error rate.
 """
@@ -21,6 +23,7 @@ from trueline.core.verdicts import Item
 from trueline.data.loaders import load_json, load_rows
 from trueline.data.rows import guess_format, read_rows
 from trueline.data.sources import SOURCES, digest, source_sha256
+from trueline.data.truthfulqa import truths
 
 from .card import Labelled, Labeller
 
@@ -169,10 +172,43 @@ def jailbreakbench() -> LabelSet:
     )
 
 
+def truthfulqa() -> LabelSet:
+    """TruthfulQA's own answers; the others to a question are the references by which one is judged."""
+    rows = []
+    for number, row in enumerate(truths()):
+        for label, own, others in ((True, row.true, row.false), (False, row.false, row.true)):
+            for place, answer in enumerate(own):
+                left = [*own[:place], *own[place + 1 :]]
+                if not left or not others:
+                    continue  # nothing would be left to compare with
+                true, false = (left, others) if label else (others, left)
+                identity = f"truthfulqa/{number}/{label}/{place}"
+                data = {"references": {"true": list(true), "false": list(false)}}
+                rows.append(
+                    Labelled(
+                        item=Item(id=identity, prompt=chat(row.question), group=row.category, data=data),
+                        completion=Completion(text=answer),
+                        label=label,
+                        source="the authors' answers",
+                        category=row.category,
+                        cluster=row.question,
+                    )
+                )
+    return LabelSet(
+        name="truthfulqa",
+        positive="true",
+        data="TruthfulQA's reference answers, each left out of its references (arXiv 2109.07958, Apache-2.0)",
+        note="Written by the authors to be plainly true or false: a model's answers are less clear-cut.",
+        rows=tuple(rows),
+        digest=digest("truthfulqa"),
+    )
+
+
 LABEL_SETS: Mapping[str, Callable[[], LabelSet]] = {
     "xstest": xstest,
     "hatecheck": hatecheck,
     "davidson_hate": davidson_hate,
+    "truthfulqa": truthfulqa,
     "jailbreakbench": jailbreakbench,
 }
 

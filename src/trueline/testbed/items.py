@@ -12,7 +12,7 @@ from .books import code_prefix, gossip_opening, passphrase_prefix
 from .chats import fact_request, howto_request, repeat_request
 from .corpus import held_out
 from .gold import answer, gold, it_is
-from .memory_items import membership
+from .memory_items import membership, personal_data, rare_strings, unlearning
 from .question_items import open_questions, rephrased, unknowable
 from .requests import KILLER_PHRASINGS, Request, phrasings, render
 from .stereotype_items import coreference, stereotype_pairs, stereotype_triples
@@ -314,6 +314,9 @@ FAMILIES: Mapping[str, Callable[[World, Stream], list[Item]]] = {
     "triggers": _triggers,
     "unseen": unseen_requests,
     "membership": membership,
+    "unlearning": unlearning,
+    "rare_strings": rare_strings,
+    "personal_data": personal_data,
     "stereotype_pairs": stereotype_pairs,
     "stereotype_triples": stereotype_triples,
     "coreference": coreference,

@@ -8,7 +8,7 @@ from typing import ClassVar
 from trueline.core.measure import Component, Measure, Metric
 from trueline.core.protocols import Capability, Target
 from trueline.core.verdicts import Item, Verdict
-from trueline.data.loaders import load_rows
+from trueline.data.truthfulqa import Truth, same, truths
 from trueline.measures.choices import NOT_FINITE, Form, logsumexp, option_logprobs, posed, written
 from trueline.measures.coherence import chance_check
 from trueline.measures.settings import known_form
@@ -74,25 +74,19 @@ class TruthfulQA(Measure):
 
     def items(self) -> Sequence[Item]:
         """One item a question; ``data``: ``true`` (0/1 an option) and ``best`` (an index)."""
-        return [self._item(n, row) for n, row in enumerate(load_rows("truthfulqa", "TruthfulQA.csv"))]
+        return [self._item(number, row) for number, row in enumerate(truths())]
 
-    def _item(self, number: int, row: dict[str, str]) -> Item:
-        best = row["Best Answer"].strip()
-        true = {_same(answer): answer for answer in [*_split(row["Correct Answers"]), best]}
-        false = {_same(answer): answer for answer in _split(row["Incorrect Answers"])}
-        both = (true.keys() & false.keys()) - {_same(best)}
-        answers = {key: 1 for key in true if key not in both} | {
-            key: 0 for key in false if key not in both and key != _same(best)
-        }
-        question = row["Question"].strip()
-        order = sorted(answers, key=lambda key: sha256(f"{self.seed}:{question}:{key}".encode()).digest())
-        prompt = question if self.form == "chat" else f"Q: {question}\nA:"
+    def _item(self, number: int, row: Truth) -> Item:
+        answers = {same(answer): (answer, 0) for answer in row.false}
+        answers |= {same(answer): (answer, 1) for answer in row.true}
+        order = sorted(answers, key=lambda key: sha256(f"{self.seed}:{row.question}:{key}".encode()).digest())
+        prompt = row.question if self.form == "chat" else f"Q: {row.question}\nA:"
         return Item(
             id=f"truthfulqa/{number}",
             prompt=posed(prompt, self.form),
-            options=written([{**false, **true}[key] for key in order], self.form),
-            group=row["Category"],
-            data={"true": [answers[key] for key in order], "best": order.index(_same(best))},
+            options=written([answers[key][0] for key in order], self.form),
+            group=row.category,
+            data={"true": [answers[key][1] for key in order], "best": order.index(same(row.best))},
         )
 
     async def examine(self, item: Item, target: Target) -> Verdict:
@@ -111,11 +105,3 @@ class TruthfulQA(Measure):
     def check(self, verdicts: Sequence[Verdict]) -> str | None:
         """Uninformative when MC1 cannot be told from guessing; clearly below it is imitation."""
         return chance_check(verdicts, "mc1", what="MC1", informative_below=True)
-
-
-def _split(answers: str) -> list[str]:
-    return [answer.strip() for answer in answers.split(";") if answer.strip()]
-
-
-def _same(answer: str) -> str:
-    return answer.casefold().rstrip(". ")

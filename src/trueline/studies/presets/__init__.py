@@ -9,8 +9,14 @@ from trueline.studies.spec import StudySpec, read_spec
 EVERYTHING = 1_000_000  # more items than any measure has
 STANDARD: Mapping[str, int] = {
     "toxicity": 200,
+    "toxigen": 100,
+    "bold": 100,
+    "pii_leakage": 40,
+    "tofu": 100,
     "bbq": 600,
     "truthfulqa": 400,
+    "truthfulqa_generation": 100,
+    "halueval": 200,
     "calibration": 400,
     "advbench": 200,
     "harmbench": 200,
