@@ -36,6 +36,7 @@ from trueline.training.objectives.sft import SFTObjective
 from trueline.training.objectives.simnpo import SimNPOObjective
 from trueline.training.objectives.simpo import SimPOObjective
 from trueline.training.objectives.slic_hf import SLiCHFObjective
+from trueline.training.objectives.spin import SPINObjective
 from trueline.training.readings import REWARD
 from trueline.training.reference import add_reference, with_frozen
 
@@ -344,6 +345,7 @@ CASES = {
     ),
     "cost": Case(CostObjective(), average(naive_cost), dress=with_safety),
     "dpo": Case(DPOObjective(beta=0.3), average(lambda row: -logsigmoid(0.3 * row.margin()))),
+    "spin": Case(SPINObjective(beta=0.3), average(lambda row: -logsigmoid(0.3 * row.margin()))),
     "cdpo": Case(
         CDPOObjective(beta=0.3, label_smoothing=0.2),
         average(lambda row: -0.8 * logsigmoid(0.3 * row.margin()) - 0.2 * logsigmoid(-0.3 * row.margin())),

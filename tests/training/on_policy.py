@@ -12,6 +12,7 @@ from training_models import llama, naive_logps
 from trueline.core.messages import chat
 from trueline.training.advantages.grpo import GroupRelative
 from trueline.training.advantages.online_dpo import OwnPairs
+from trueline.training.advantages.ppo import RETURNS, VALUES, GeneralizedAdvantages
 from trueline.training.advantages.raft import BestAnswer
 from trueline.training.advantages.reinforce_plus_plus import NormalisedReturns
 from trueline.training.advantages.remax import AboveGreedy
@@ -21,6 +22,7 @@ from trueline.training.groups import ADVANTAGES, OLD, RolloutConfig
 from trueline.training.loop import train
 from trueline.training.objectives.dpo import DPOObjective
 from trueline.training.objectives.policy_gradient import PolicyGradientObjective
+from trueline.training.objectives.ppo import PPOObjective
 from trueline.training.objectives.token_policy import TokenPolicyObjective
 from trueline.training.rollouts import Rollouts
 
@@ -128,6 +130,23 @@ def naive_tokens(norm, max_tokens=6, beta=0.0, kl="k2"):
     return loss
 
 
+def naive_ppo(rows, model):
+    """Token by token: the clipped gain, and the larger of the critic's two squared errors."""
+    total, tokens = 0.0, sum(len(new) for new, *_ in rows)
+    for new, old, example, k in rows:
+        trunk = example.tree.trunk
+        ids = torch.tensor([trunk + example.tree.branches[k]])
+        states = model.model(input_ids=ids).last_hidden_state[0]
+        for t in range(len(new)):
+            value = model.value_head(states[len(trunk) - 1 + t])[0]
+            before, wanted = (example.given[name][k][t].double() for name in (VALUES, RETURNS))
+            held = before + (value - before).clamp(-0.1, 0.1)
+            error = torch.maximum((value - wanted) ** 2, (held - wanted) ** 2)
+            gain = naive_clip((new[t] - old[t]).exp(), of_token(example, k, t))
+            total = total - gain / tokens + 0.3 * error / 2 / tokens
+    return total
+
+
 def naive_pairs(rows, model):
     """DPO on (best, worst), whose rows follow each other."""
     losses = []
@@ -161,6 +180,13 @@ CASES = {
         GroupRelative(),
         TokenPolicyObjective(name="grpo", beta=0.1, kl="k3"),
         naive_tokens("sequence", beta=0.1, kl="k3"),
+    ),
+    "ppo": Case(
+        GeneralizedAdvantages(beta=0.05),
+        PPOObjective(value_epsilon=0.1, value_weight=0.3),
+        naive_ppo,
+        rollout=RolloutConfig(samples=2, max_tokens=6, minibatches=2, passes=2),
+        critic=True,
     ),
     "raft": Case(BestAnswer(), TokenPolicyObjective(name="raft", loss_norm="token"), naive_tokens("token")),
     "online_dpo": Case(OwnPairs(), DPOObjective(beta=0.3), naive_pairs),

@@ -12,6 +12,13 @@ from trueline.core.messages import chat
 from trueline.models.trees import Tree
 from trueline.training.advantages.grpo import GroupRelative, group_relative
 from trueline.training.advantages.online_dpo import OwnPairs, best_and_worst
+from trueline.training.advantages.ppo import (
+    RETURNS,
+    VALUES,
+    GeneralizedAdvantages,
+    generalized_advantages,
+    token_rewards,
+)
 from trueline.training.advantages.raft import BestAnswer, best_of
 from trueline.training.advantages.reinforce_plus_plus import normalised, returns_to_go
 from trueline.training.advantages.remax import AboveGreedy
@@ -19,6 +26,7 @@ from trueline.training.advantages.rloo import LeaveOneOut, leave_one_out
 from trueline.training.groups import Group, rewards_of
 from trueline.training.lagrangian import combined, next_multiplier
 from trueline.training.objectives.policy_gradient import clipped_share, clipped_surrogate
+from trueline.training.objectives.ppo import PPOObjective, clipped_value_loss
 from trueline.training.objectives.token_policy import k2, k3
 
 ROWS = st.lists(st.lists(st.floats(-5, 5), min_size=3, max_size=3), min_size=1, max_size=4)
@@ -85,6 +93,60 @@ def test_returns_to_go_by_hand():
     # tokens (1, 1), (4): mean 2, variance (1 + 1 + 4) / 3 = 2
     rows = normalised([torch.tensor([1.0, 1.0]), torch.tensor([4.0])])
     assert torch.cat(rows).tolist() == pytest.approx([-0.70711, -0.70711, 1.41421], abs=1e-5)
+
+
+def test_generalized_advantages_by_hand():
+    # r = (−0.2 · 0.5, 1 − 0.2 · 0.1) = (−0.1, 0.98)
+    rewards = token_rewards(1.0, torch.tensor([0.5, 0.1], dtype=torch.float64), 0.2)
+    assert rewards.tolist() == pytest.approx([-0.1, 0.98])
+    # δ = (−0.1 + 0.6 − 0.5, 0.98 − 0.6) = (0, 0.38); A = (0 + 0.95 · 0.38, 0.38)
+    values = torch.tensor([0.5, 0.6], dtype=torch.float64)
+    found = generalized_advantages(rewards, values, gamma=1.0, lam=0.95)
+    assert found.tolist() == pytest.approx([0.361, 0.38])
+    # γ = 0.5, λ = 0.5: δ = (−0.1 + 0.3 − 0.5, 0.38), A = (−0.3 + 0.25 · 0.38, 0.38)
+    found = generalized_advantages(rewards, values, gamma=0.5, lam=0.5)
+    assert found.tolist() == pytest.approx([-0.205, 0.38])
+
+
+@given(st.lists(st.tuples(st.floats(-2, 2), st.floats(-2, 2)), min_size=1, max_size=6))
+def test_lambda_one_is_the_remaining_reward_and_lambda_zero_the_one_step_error(rows):
+    rewards, values = torch.tensor(rows, dtype=torch.float64).T
+    whole = generalized_advantages(rewards, values, gamma=1.0, lam=1.0)
+    remaining = rewards.flip(0).cumsum(0).flip(0)
+    torch.testing.assert_close(whole + values, remaining)
+    step = generalized_advantages(rewards, values, gamma=1.0, lam=0.0)
+    torch.testing.assert_close(step.sum(), rewards.sum() - values[0])
+
+
+def test_ppo_whitens_advantages_once_and_leaves_returns_as_they_are():
+    made = group([1.0, 0.0], values=(torch.tensor([0.5, 0.6]), torch.tensor([0.5, 0.6])))
+    (example,) = GeneralizedAdvantages(beta=0.0, lam=1.0).examples([made])
+    # A = (0.5, 0.4), (−0.5, −0.6): mean −0.05, variance (0.3025 + 0.2025 + 0.2025 + 0.3025) / 4 = 0.2525
+    found = torch.cat(example.given["advantages"]).tolist()
+    assert found == pytest.approx([x / math.sqrt(0.2525) for x in (0.55, 0.45, -0.45, -0.55)])
+    assert torch.cat(example.given[RETURNS]).tolist() == pytest.approx([1.0, 1.0, 0.0, 0.0], abs=1e-6)
+    assert torch.cat(example.given[VALUES]).tolist() == pytest.approx([0.5, 0.6, 0.5, 0.6])
+
+
+def test_the_value_loss_by_hand():
+    # held at 0.2 ± 0.2. V = 1, G = 0.5: ½ max(0.25, 0.01); V = 0.6, G = 1: ½ max(0.16, 0.36); unmoved: ½ · 0.64
+    values, returns, old = torch.tensor([1.0, 0.6, 0.2]), torch.tensor([0.5, 1.0, 1.0]), torch.full((3,), 0.2)
+    assert clipped_value_loss(values, returns, old, 0.2).tolist() == pytest.approx([0.125, 0.18, 0.32])
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: GeneralizedAdvantages(beta=-1.0), "beta -1.0 is not allowed: ppo needs"),
+        (lambda: GeneralizedAdvantages(lam=1.5), "with lambda 1.5 is not allowed"),
+        (lambda: GeneralizedAdvantages(gamma=0.0), "gamma 0.0 with lambda"),
+        (lambda: PPOObjective(value_epsilon=0.0), "value_epsilon 0.0 is not allowed"),
+        (lambda: PPOObjective(value_weight=-0.1), "value_weight -0.1 is not allowed"),
+    ],
+)
+def test_impossible_dials_of_ppo_are_refused(build, message):
+    with pytest.raises(InputError, match=message):
+        build()
 
 
 def test_k2_and_k3_by_hand():

@@ -107,6 +107,27 @@ def test_a_killed_run_goes_on_bit_for_bit(case, tmp_path, step):
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), resumed.parameters()))
 
 
+@pytest.mark.parametrize("step", [3, 4, 6])
+def test_a_run_killed_within_a_rollout_goes_on_bit_for_bit(tmp_path, step):
+    # four updates a rollout; a checkpoint within one would draw the rest of it with weights that had moved on
+    case, config = CASES["ppo"], replace(CONFIG, steps=8, checkpoint_every=1)
+
+    def die(done, total, words):
+        if done == step:
+            raise Killed
+
+    whole = case.model()
+    expected = lines(case.run(whole, config))
+    with pytest.raises(Killed):
+        case.run(case.model(), config, checkpoint_folder=tmp_path, progress=die)
+    assert [path.name for path in tmp_path.glob("step-*")] == ["step-00000004"] * (step > 4)
+    resumed, rewards = case.model(), LikesEarlyWords()
+    batches = case.batches(config, reward=rewards)
+    assert lines(case.run(resumed, config, batches=batches, checkpoint_folder=tmp_path)) == expected
+    assert len(rewards.asked) == 8 * (1 if step > 4 else 2)
+    assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), resumed.parameters()))
+
+
 def test_the_reward_rises(case):
     config = replace(CONFIG, steps=24 * case.rollout.updates, batch_size=8, learning_rate=1e-2)
     history = case.run(case.model(), config).history
@@ -119,9 +140,10 @@ def test_it_learns_through_adapters_alone_and_keeps_no_copy(case):
     model = with_adapters(case.model(), LoraConfig(rank=2), seed=0)
     if case.critic:
         model.get_base_model().value_head.requires_grad_(True)
-    batches = case.batches()
+    config = replace(CONFIG, steps=max(3, case.rollout.updates + 1))  # into a second rollout
+    batches = case.batches(config)
     before = {n: p.detach().clone() for n, p in model.named_parameters() if not p.requires_grad}
-    run = case.run(model, batches=batches)
+    run = case.run(model, config, batches=batches)
     assert batches._reference is model
     assert run.history[0]["kl"] == pytest.approx(0, abs=1e-5) and abs(run.history[-1]["kl"]) > 1e-5
     assert before and all(torch.equal(dict(model.named_parameters())[n], p) for n, p in before.items())

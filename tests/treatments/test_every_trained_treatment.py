@@ -25,7 +25,11 @@ TRAINED = [
 ]
 TWO_STEPS = {"learning_rate": 1e-2, "steps": 2, "batch_size": 4}
 SHORT_ROLLOUTS = {"samples": 2, "max_tokens": 4, "reward": "given"}
-DIALS = {"rmu": {"layer": 0}, "replay": {"answer_tokens": 8, "share": 1.0}}
+DIALS = {
+    "spin": {"iterations": 1, "answer_tokens": 40},
+    "rmu": {"layer": 0},
+    "replay": {"answer_tokens": 8, "share": 1.0},
+}
 ROWS = {  # kinds of data -> rows of that kind
     "preferences": tiny_folder.pairs(),
     "demonstrations": tiny_folder.demonstrations(),

@@ -23,6 +23,7 @@ TREATMENTS = {
     "remax": {"samples": 2},
     "reinforce_plus_plus": {"samples": 2},
     "safe_rlhf": {"cost_limit": 0.5},
+    "ppo": {"samples": 4, "passes": 2, "steps": 24},
 }
 
 
@@ -96,7 +97,7 @@ def test_a_reward_is_learnt_from_the_preferences_and_gold_is_watched_only(target
     assert "gold" not in history(tmp_path / "blind", "rloo")[0]
 
 
-@pytest.mark.parametrize("estimator", ["rloo", "grpo", "remax", "reinforce_plus_plus"])
+@pytest.mark.parametrize("estimator", ["rloo", "grpo", "remax", "reinforce_plus_plus", "ppo"])
 def test_safe_rlhf_takes_any_estimator_and_shows_reward_cost_and_lambda(target, tmp_path, estimator):
     treat("safe_rlhf", target, resources(tmp_path), estimator=estimator, steps=2)
     for line in history(tmp_path, "safe_rlhf"):
@@ -126,6 +127,15 @@ def test_adapters_and_a_kl_budget(target, tmp_path):
     treated = treat("rloo", target, resources(tmp_path), lora=True, kl_budget=0.05, steps=40, beta=0.0)
     assert "exceeded the budget" in treated.describe()["training"]["stopped"]
     assert len(history(tmp_path, "rloo")) < 40
+
+
+def test_the_critic_is_trained_within_and_never_saved(target, tmp_path):
+    treated = treat("ppo", target, resources(tmp_path), lora=True, learning_rate=3e-2)
+    lines = history(tmp_path, "ppo")
+    assert lines[0]["value"] == 0 and abs(lines[-1]["value"]) > 0.01
+    assert not [name for name, _ in treated.model.named_parameters() if "value_head" in name]
+    with pytest.raises(InputError, match="passes 0 is not allowed"):
+        treat("ppo", target, resources(tmp_path), passes=0)
 
 
 @pytest.mark.parametrize(

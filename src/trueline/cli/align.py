@@ -48,6 +48,9 @@ def align(
 ) -> None:
     """Train a model with one of the alignment methods and save it as a transformers folder.
 
+    Beside it stands training.html: reward against divergence, length, entropy, repetition and refusals for a method
+    that learns from its own answers, the loss for any other.
+
     Example: trueline align ./model --method dpo --data pairs.jsonl --out runs/aligned
     """
     from trueline.studies.aligning import align_model
@@ -71,7 +74,12 @@ def align(
     from trueline.core.threads import use_available_cores
 
     use_available_cores()
+    from trueline.reports.training import training_page
+
     folder = align_model(spec, method, parameters, data, out, seed=seed, progress=Bars(), drop_bad=drop_bad)
+    page = training_page(folder.parent)
+    if page is not None:
+        typer.echo(f"history: {page.resolve()}")
     typer.echo(str(folder.resolve()))
 
 

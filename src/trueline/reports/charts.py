@@ -32,9 +32,10 @@ def _tick(metric: Metric, value: float) -> str:
     return f"{100 * value:g}" if is_share(metric) else f"{value:g}"
 
 
-def _grid(
+def grid(
     x: Scale, y: Scale, x_ticks: Sequence[tuple[float, str]], y_ticks: Sequence[tuple[float, str]]
 ) -> list[str]:
+    """Grid lines with their numbers below and to the left."""
     parts = []
     for value, text in x_ticks:
         parts.append(
@@ -68,7 +69,7 @@ def frontier_chart(drawn: Frontier, hues: dict[str, int]) -> str:
     y_low, y_high = spread(ys, floor_at=_limits(harm)[0], ceiling_at=_limits(harm)[1])
     x = Scale(low=x_low, high=x_high, start=left, end=width - right)
     y = Scale(low=y_low, high=y_high, start=height - bottom, end=top)
-    parts = _grid(x, y, _ticks(capability, x), _ticks(harm, y))
+    parts = grid(x, y, _ticks(capability, x), _ticks(harm, y))
     efficient = sorted(
         (p for p in drawn.points if p.efficient),
         key=lambda p: (p.capability.value or 0.0, p.harm.value or 0.0),
@@ -107,7 +108,7 @@ def frontier_chart(drawn: Frontier, hues: dict[str, int]) -> str:
         f'text-anchor="middle">{y_name}</text>'
     )
     label = f"Frontier: {drawn.harm_title} against {drawn.capability_title}, {len(drawn.points)} arms; table beside"
-    return _svg(width, height, label, parts)
+    return svg(width, height, label, parts)
 
 
 def _axis_name(measure: str, metric: Metric) -> str:
@@ -151,7 +152,7 @@ def size_chart(title: str, metric: Metric, points: Sequence[SizePoint]) -> str:
     sizes = [p.parameters for p in points]
     x = Scale(low=min(sizes) / 1.25, high=max(sizes) * 1.25, start=left, end=width - right, log=True)
     y = Scale(low=low, high=high, start=height - bottom, end=top)
-    parts = _grid(x, y, [(p.parameters, _millions(p.parameters)) for p in points], _ticks(metric, y))
+    parts = grid(x, y, [(p.parameters, _millions(p.parameters)) for p in points], _ticks(metric, y))
     line = " ".join(f"{x(p.parameters):.1f},{y(p.estimate.value or 0):.1f}" for p in points)
     parts.append(f'<polyline class="curve" points="{line}"/>')
     for p in points:
@@ -169,14 +170,15 @@ def size_chart(title: str, metric: Metric, points: Sequence[SizePoint]) -> str:
     parts.append(
         f'<text class="axis" x="{(left + width - right) / 2}" y="{height - 4}" text-anchor="middle">parameters</text>'
     )
-    return _svg(width, height, f"{title}: {metric.name} against parameters", parts)
+    return svg(width, height, f"{title}: {metric.name} against parameters", parts)
 
 
 def _millions(parameters: float) -> str:
     return f"{parameters / 1e9:.3g}B" if parameters >= 1e9 else f"{parameters / 1e6:.2g}M"
 
 
-def _svg(width: int, height: int, label: str, parts: Sequence[str]) -> str:
+def svg(width: int, height: int, label: str, parts: Sequence[str]) -> str:
+    """A chart that is read aloud by its label."""
     return (
         f'<svg class="chart" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(label, quote=True)}">'
         f"{''.join(parts)}</svg>"

@@ -12,7 +12,7 @@ from trueline.studies.arms import shown as shown_value
 from trueline.studies.comparison.results import CLAIM_SEEDS, KL, Axis, Change, Comparison, Row, at_equal
 
 from .axes import Scale, nice_ticks, spread
-from .html import duration, quantity
+from .pages import duration, quantity
 from .words import is_share
 
 CAPABILITY_LOSS = 0.05  # at equal capability: the accuracy that a treatment may cost

@@ -1,15 +1,12 @@
 """The safety card: one HTML file that opens offline, made from a study's store without torch."""
 
-import os
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
 from trueline.core.measure import Metric
@@ -18,6 +15,8 @@ from trueline.studies.results import ArmResult, CellResult, MetricResult, StudyR
 
 from . import charts, words
 from .axes import spread
+from .pages import environment, write_page
+from .training_curves import against_divergence, against_steps
 from .transcripts import transcripts
 
 ARXIV = re.compile(r"\b(\d{4}\.\d{4,5})\b")
@@ -43,36 +42,24 @@ class DrawnFrontier:
 
 def write_report(results: StudyResults, path: Path) -> Path:
     """Write the report atomically; returns the path."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".report-", suffix=".html")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(render(results))
-        Path(temporary).chmod(0o644)
-        os.replace(temporary, path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
-    return path
+    return write_page(path, render(results))
 
 
 def render(results: StudyResults) -> str:
     """The report as one HTML text."""
-    environment = Environment(
-        loader=PackageLoader("trueline.reports"),
-        autoescape=select_autoescape(default=True),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(paper_link=paper_link, quantity=quantity, duration=duration)
+    templates = environment()
+    templates.filters.update(paper_link=paper_link)
     arms = [arm for arm in results.arms if arm.role == "treatment"]
     rows = _rows(results, [arm.label for arm in arms])
-    return environment.get_template("report.html.j2").render(
+    curves = {arm.label: arm.provenance["curve"] for arm in arms if arm.provenance.get("curve")}
+    return templates.get_template("report.html.j2").render(
         results=results,
         arms=arms,
         components=_by_component(rows),
         frontiers=_frontiers(results),
         sizes=_size_charts(results),
+        divergence=against_divergence(curves),
+        training_steps=against_steps(curves) if curves else [],
         primaries=_primaries(results),
         quiet=_quiet(results),
         transcript_groups=list(transcripts(results)),
@@ -90,25 +77,6 @@ def paper_link(paper: str) -> Markup:
         return Markup("{}").format(paper)
     before, after = paper[: match.start()], paper[match.end() :]
     return Markup('{}<a href="https://arxiv.org/abs/{}">{}</a>{}').format(before, match[1], match[1], after)
-
-
-def quantity(value: float | int | None) -> str:
-    """A large number in short: 12 k, 3.4 M, 5.6e14."""
-    if not value:
-        return "0" if value == 0 else "–"
-    for limit, unit in ((1e12, ""), (1e9, " G"), (1e6, " M"), (1e3, " k")):
-        if value >= limit:
-            return f"{value:.2e}" if limit == 1e12 else f"{value / limit:.3g}{unit}"
-    return f"{value:.3g}"
-
-
-def duration(seconds: float | None) -> str:
-    """Seconds as people say them."""
-    if not seconds:
-        return "–"
-    if seconds < 90:
-        return f"{seconds:.1f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _rows(results: StudyResults, labels: Sequence[str]) -> list[Row]:

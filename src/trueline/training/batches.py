@@ -164,6 +164,9 @@ class LiveBatches(Batches, Protocol):
     def begin(self, model: nn.Module, forward: "Forward", accelerator: Any) -> None:
         """Before the first step; ``model`` has the weights that the run starts from, also in a resumed run."""
 
+    def whole(self, step: int) -> bool:
+        """Whether a run can go on from here: at ``step`` nothing is left over from a batch made earlier."""
+
     def follow(self, history: Sequence[Mapping[str, float]]) -> None:
         """After each step, and after a resumed run's weights have been put back."""
 

@@ -5,11 +5,34 @@ from typing import Protocol
 
 from torch import nn
 
+from trueline.core.messages import Prompt, Sampling
+from trueline.models.noise import stream_key
 from trueline.models.sampler import Sampler
 from trueline.models.sampling_jobs import Draw, Job
 
 from .codec import Speech
 from .scoring import Forward
+
+
+def draw_job(
+    start: tuple[int, ...],
+    *,
+    seed: int,
+    samples: int,
+    max_tokens: int,
+    stops: tuple[str, ...],
+    key: Prompt = "",
+) -> Job:
+    """A request for ``samples`` answers at temperature 1, or for the greedy one (0 samples), to tokens; ``key`` is the
+    prompt that, with the seed, is the answers' random stream."""
+    sampling = Sampling(
+        max_tokens=max_tokens,
+        temperature=1.0 if samples else 0.0,
+        samples=samples or 1,
+        seed=seed,
+        stop=stops,
+    )
+    return Job(prompt=start, sampling=sampling, stream=stream_key(seed, key), limit=max_tokens)
 
 
 class Generator(Protocol):

@@ -166,7 +166,8 @@ def train(
             if live is not None:
                 live.follow(run.history)
             progress(run.step, total, f"{objective.name}: loss {line['loss']:.4f}")
-            due = run.step == total or (live and live.stopped) or run.step % config.checkpoint_every == 0
+            due = run.step - run.kept >= config.checkpoint_every and (live is None or live.whole(run.step))
+            due = due or run.step == total or (live is not None and live.stopped is not None)
             if checkpoint_folder is not None and due:
                 run.save(checkpoint_folder, write=accelerator.is_main_process)
                 accelerator.wait_for_everyone()
@@ -224,6 +225,7 @@ class _Run:
     history: list[Mapping[str, float]] = field(default_factory=list)
     costs: dict[str, float] = field(default_factory=lambda: {"tokens": 0.0, "flops": 0.0, "seconds": 0.0})
     saved: FilePath | None = None
+    kept: int = 0  # the step that was saved last
 
     @property
     def order(self) -> list[str]:
@@ -245,9 +247,11 @@ class _Run:
         }
         checkpoints.restore_optimizer(self.optimizer, self.order, moments)
         self.step, self.history, self.costs = found.step, list(found.history), dict(found.costs)
+        self.kept = self.step
 
     def save(self, folder: FilePath, *, write: bool) -> None:
         """Write this moment (one process does; all of them gather what is cut)."""
+        self.kept = self.step
         moments = checkpoints.optimizer_tensors(self.optimizer, self.order)
         weights = {name: whole(p.detach()) for name, p in self.named.items()}
         moments = {name: whole(value) for name, value in moments.items()}

@@ -20,16 +20,15 @@ from torch import Tensor
 
 from trueline.core.errors import InputError
 from trueline.core.fingerprint import fingerprint
-from trueline.core.messages import Conversation, Sampling, as_json
+from trueline.core.messages import Conversation, as_json
 from trueline.core.protocols import RewardModel
-from trueline.models.noise import stream_key
 from trueline.models.sampling_jobs import Draw, Job
 from trueline.models.trees import Tree
 
 from .batches import BatchKind, Example
 from .codec import Speech
 from .flops import forward_flops, model_size
-from .generating import Generator, ModuleGenerator
+from .generating import Generator, ModuleGenerator, draw_job
 from .groups import Group, Method, RolloutConfig
 from .lagrangian import COST, MULTIPLIER, Lagrangian, combined
 from .readings import LOGPS, TOKEN_VALUES, Reading
@@ -136,6 +135,10 @@ class Rollouts:
         self._size = model_size(model)
         self.generator.begin(model, self.speech, forward)
 
+    def whole(self, step: int) -> bool:
+        """Between rollouts: one that is half used was drawn by weights that are gone."""
+        return step % self.config.updates == 0
+
     def follow(self, history: Sequence[Mapping[str, float]]) -> None:
         """Remember it, and stop where the last rollout has spent the KL budget."""
         self._history = history
@@ -200,20 +203,13 @@ class Rollouts:
     def _job(self, number: int, i: int, place: int, samples: int) -> Job:
         """A request for ``samples`` answers, or the greedy one (0)."""
         prompt, start = self._starts[place]
-        seed = int(fingerprint([self.seed, number, i])[:12], 16)
-        room = self.max_length - len(start)
-        sampling = Sampling(
-            max_tokens=self.config.max_tokens,
-            temperature=1.0 if samples else 0.0,
-            samples=samples or 1,
-            seed=seed,
-            stop=self.speech.stops,
-        )
-        return Job(
-            prompt=start,
-            sampling=sampling,
-            stream=stream_key(seed, prompt),
-            limit=min(self.config.max_tokens, room),
+        return draw_job(
+            start,
+            seed=int(fingerprint([self.seed, number, i])[:12], 16),
+            samples=samples,
+            max_tokens=min(self.config.max_tokens, self.max_length - len(start)),
+            stops=self.speech.stops,
+            key=prompt,
         )
 
     def _group(self, place: int, draws: Sequence[Draw], greedy: Sequence[Draw] | None) -> Group:

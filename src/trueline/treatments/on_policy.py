@@ -90,6 +90,7 @@ class OnPolicyTreatment(TrainedTreatment):
 
     def apply(self, target: Target, resources: Resources) -> Target:
         """A new target with trained weights. Raises InputError without a local model, prompts or a reward."""
+        from trueline.training.history import thinned
         from trueline.training.rollouts import Rollouts, prompts_digest
 
         from .copies import codec_of, fresh_model, local, trained_target
@@ -142,6 +143,7 @@ class OnPolicyTreatment(TrainedTreatment):
             "treatment": self.settings(),
             "training": manifest["training"],
             "data": manifest["data"],
+            "curve": thinned(manifest["history"]),
         }
         return trained_target(base, folder, method=self.name, provenance=provenance)
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from trueline.training.lagrangian import Lagrangian
     from trueline.training.objectives.base import Objective
 
-ESTIMATORS = ("rloo", "grpo", "remax", "reinforce_plus_plus")
+ESTIMATORS = ("rloo", "grpo", "remax", "reinforce_plus_plus", "ppo")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,9 +29,9 @@ class SafeRLHF(OnPolicyTreatment):
 
     ``cost`` is "given" (``resources.cost``), "trained" (a cost model learns what ``resources.preferences`` say of
     safety, at the reward model's dials; a cost that was given is then watched, as ``gold_cost``), or the folder of a
-    cost model, whose scores are above 0 for unsafe answers. ``estimator`` is rloo, grpo, remax or
-    reinforce_plus_plus, at the price ``beta`` of divergence. λ starts at ``multiplier`` and moves by
-    ``multiplier_rate``; the paper's values.
+    cost model, whose scores are above 0 for unsafe answers. ``estimator`` is rloo, grpo, remax,
+    reinforce_plus_plus or ppo (the paper's), at the price ``beta`` of divergence. λ starts at ``multiplier`` and moves
+    by ``multiplier_rate``; the paper's values.
     """
 
     estimator: str = "rloo"
@@ -81,12 +81,13 @@ class SafeRLHF(OnPolicyTreatment):
 
     def _inner(self) -> OnPolicyTreatment:
         from .grpo import GRPO
+        from .ppo import PPO
         from .reinforce_plus_plus import ReinforcePlusPlus
         from .remax import ReMax
         from .rloo import RLOO
 
         kinds: dict[str, type[OnPolicyTreatment]] = {
-            kind.name: kind for kind in (RLOO, GRPO, ReMax, ReinforcePlusPlus)
+            kind.name: kind for kind in (RLOO, GRPO, ReMax, ReinforcePlusPlus, PPO)
         }
         kind = kinds[self.estimator]
         shared = {field.name for field in fields(OnPolicyTreatment)} | {"beta"}

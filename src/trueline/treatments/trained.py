@@ -221,8 +221,10 @@ def train_folder(
     from accelerate import Accelerator
 
     from trueline.training.adapters import with_adapters
+    from trueline.training.critic import critic
     from trueline.training.folders import make_folder, read_manifest, save_model, write_manifest
     from trueline.training.loop import train
+    from trueline.training.readings import TOKEN_VALUES
 
     identity = {"base": base.fingerprint(), "treatment": treatment, "data": data["digest"], "config": config}
     folder = resources.workdir / f"{name or objective.name}-{fingerprint(identity)[:16]}"
@@ -235,17 +237,18 @@ def train_folder(
     model = build().to(accelerator.device)
     made = feed(model)
     model = with_adapters(model, config.lora, config.seed)
-    run = train(
-        model,
-        made.batches,
-        objective,
-        config,
-        base=base.fingerprint(),
-        spent={"flops": made.flops, "seconds": made.seconds},
-        checkpoint_folder=folder / CHECKPOINTS,
-        progress=resources.progress,
-        cpu=cpu,
-    )
+    with critic(model, wanted=TOKEN_VALUES in objective.reads):
+        run = train(
+            model,
+            made.batches,
+            objective,
+            config,
+            base=base.fingerprint(),
+            spent={"flops": made.flops, "seconds": made.seconds},
+            checkpoint_folder=folder / CHECKPOINTS,
+            progress=resources.progress,
+            cpu=cpu,
+        )
     manifest = {
         "treatment": dict(treatment),
         "base": base.fingerprint(),

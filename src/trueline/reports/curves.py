@@ -1,0 +1,87 @@
+"""Curves as inline SVG: lines through points, a key, and a limit as a dashed line."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+from .axes import Scale, nice_ticks, spread
+from .charts import HUES, grid, svg
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curve:
+    """A named line through points in their order."""
+
+    label: str
+    points: Sequence[tuple[float, float]]
+    hue: int = 0
+
+
+def curve_chart(
+    curves: Sequence[Curve],
+    *,
+    x_name: str,
+    y_name: str,
+    width: int = 640,
+    height: int = 320,
+    limit: float | None = None,
+    limit_name: str = "limit",
+) -> str:
+    """``y_name`` against ``x_name``; ``limit`` is a place on the x axis. Above one curve there is a key below."""
+    left, right, top = 58, 16, 14
+    key = 18 * len(curves) if len(curves) > 1 else 0
+    bottom = 46
+    points = [point for curve in curves for point in curve.points]
+    xs = [x for x, _ in points] + ([] if limit is None else [limit])
+    x_low, x_high = spread([0.0, *xs], floor_at=0.0, ceiling_at=None)
+    y_low, y_high = spread([y for _, y in points], floor_at=None, ceiling_at=None)
+    x = Scale(low=x_low, high=x_high, start=left, end=width - right)
+    y = Scale(low=y_low, high=y_high, start=height - bottom, end=top)
+    parts = grid(x, y, _ticks(x), _ticks(y))
+    if limit is not None:
+        at = x(limit)
+        parts.append(
+            f'<line class="frontier" x1="{at:.1f}" x2="{at:.1f}" y1="{y.start:.1f}" y2="{y.end:.1f}"/>'
+        )
+        side, anchor = (at - 6, "end") if at > (left + width) / 2 else (at + 6, "start")
+        parts.append(
+            f'<text class="tick" x="{side:.1f}" y="{top + 12}" text-anchor="{anchor}">{escape(limit_name)}</text>'
+        )
+    for number, curve in enumerate(curves):
+        parts += _drawn(curve, x, y)
+        if key:
+            parts += _key(curve, left, height + 10 + 18 * number)
+    parts.append(
+        f'<text class="axis" x="{(left + width - right) / 2}" y="{height - 8}" text-anchor="middle">'
+        f"{escape(x_name)}</text>"
+    )
+    parts.append(
+        f'<text class="axis" transform="rotate(-90)" x="{-(top + height - bottom) / 2}" y="14" '
+        f'text-anchor="middle">{escape(y_name)}</text>'
+    )
+    label = f"{y_name} against {x_name}: {', '.join(curve.label for curve in curves)}"
+    return svg(width, height + key, label, parts)
+
+
+def _drawn(curve: Curve, x: Scale, y: Scale) -> list[str]:
+    hue = f"hue{curve.hue % HUES}"
+    path = " ".join(f"{x(a):.1f},{y(b):.1f}" for a, b in curve.points)
+    dots = "".join(
+        f'<circle class="dot {hue}" cx="{x(a):.1f}" cy="{y(b):.1f}" r="3.5">'
+        f"<title>{escape(curve.label)}: {a:.3g}, {b:.3g}</title></circle>"
+        for a, b in curve.points
+    )
+    return [f'<polyline class="line {hue}" points="{path}"/>', dots]
+
+
+def _key(curve: Curve, left: float, at: float) -> list[str]:
+    hue = f"hue{curve.hue % HUES}"
+    return [
+        f'<line class="line {hue}" x1="{left}" x2="{left + 22}" y1="{at}" y2="{at}"/>',
+        f'<text class="tick" x="{left + 28}" y="{at + 4}">{escape(curve.label)}</text>',
+    ]
+
+
+def _ticks(scale: Scale) -> list[tuple[float, str]]:
+    inside = [v for v in nice_ticks(scale.low, scale.high) if scale.low - 1e-9 <= v <= scale.high + 1e-9]
+    return [(v, f"{v:g}") for v in inside]

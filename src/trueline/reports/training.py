@@ -1,0 +1,66 @@
+"""The page of a training run: reward against divergence, with its budget, and what else moved; without torch.
+
+Of a run on the target's own answers it is the plot of Gao et al. 2022 (arXiv 2210.10760) as users can have it, without
+gold (where a gold reward was watched it is drawn too); of any other run, its loss and metrics against steps.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from trueline.core.errors import InputError
+from trueline.training.history import History, is_on_policy, shifts, signs, thinned
+
+from .pages import environment, write_page
+from .training_curves import AGAINST_DIVERGENCE, AGAINST_STEPS, against_divergence, against_steps
+
+PAGE = "training.html"
+PLUMBING = ("step", "seconds", "tokens", "answer_tokens", "learning_rate", "grad_norm")
+
+
+def training_page(folder: Path) -> Path | None:
+    """``training.html`` beside the manifest of a trained model; None where the folder keeps no history of steps."""
+    file = folder / "manifest.json"
+    if not file.is_file():
+        return None
+    try:
+        manifest = json.loads(file.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise InputError(f"{file} is damaged ({error}); remove {folder} to train anew.") from error
+    if not manifest.get("history"):
+        return None
+    return write_page(folder / PAGE, render(manifest))
+
+
+def render(manifest: Mapping[str, Any]) -> str:
+    """The page as one HTML text."""
+    history: History = manifest["history"]
+    treatment, training = manifest["treatment"], manifest["training"]
+    on_policy = is_on_policy(history)
+    return (
+        environment()
+        .get_template("training.html.j2")
+        .render(
+            method=treatment["name"],
+            settings={k: v for k, v in treatment.items() if k not in ("name", "version") and v is not None},
+            training=training,
+            on_policy=on_policy,
+            budget=treatment.get("kl_budget"),
+            divergence=against_divergence({"": thinned(history)}, treatment.get("kl_budget"))
+            if on_policy
+            else [],
+            steps=against_steps(
+                {"": thinned(history)} if on_policy else {"": thinned(history, names=_other(history))}
+            ),
+            shifts=shifts(history) if on_policy else {},
+            names={**AGAINST_DIVERGENCE, **AGAINST_STEPS},
+            signs=signs(history) if on_policy else [],
+            made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        )
+    )
+
+
+def _other(history: History) -> Sequence[str]:
+    return [name for name in history[0] if name not in PLUMBING]
