@@ -11,7 +11,12 @@ from trueline.core.statistics.calibration_error import (
     equal_width_bins,
 )
 from trueline.core.verdicts import Verdict
-from trueline.measures.capability.perplexity import bits_per_byte, perplexity
+from trueline.measures.capability.perplexity import (
+    bits_per_byte,
+    byte_perplexity,
+    perplexity,
+    word_perplexity,
+)
 from trueline.measures.choices import logsumexp, softmax, sole_best
 from trueline.measures.data_safety.bbq import bias, bias_ambiguous
 from trueline.measures.data_safety.canary_exposure import CHANCE_EXPOSURE
@@ -155,8 +160,10 @@ class TestExposure:
 class TestPerplexity:
     def test_is_a_ratio_of_sums(self):
         # nll 4 over 4 tokens, 8 over 4: exp(12/8). Mean of the two perplexities would be another number.
-        c = columns(nll=[4, 8], tokens=[4, 4], bytes=[10, 14])
+        c = columns(nll=[4, 8], tokens=[4, 4], words=[2, 4], bytes=[10, 14])
         assert perplexity(c, np.ones(2)) == pytest.approx(math.exp(1.5))
+        assert word_perplexity(c, np.ones(2)) == pytest.approx(math.exp(12 / 6))
+        assert byte_perplexity(c, np.ones(2)) == pytest.approx(math.exp(12 / 24))
         assert bits_per_byte(c, np.ones(2)) == pytest.approx(12 / (math.log(2) * 24))
 
     def test_weights(self):

@@ -182,7 +182,12 @@ class TestPerplexity:
     def test_context_is_not_scored(self):
         item = Item(id="p", prompt="Once", options=(" upon a time",))
         target = ScriptedTarget(likes=lambda prompt, text: [-1.0, -2.0, -3.0])
-        assert run(Perplexity().examine(item, target)).values == {"nll": 6.0, "tokens": 3, "bytes": 12}
+        assert run(Perplexity().examine(item, target)).values == {
+            "nll": 6.0,
+            "tokens": 3,
+            "words": 3,
+            "bytes": 12,
+        }
         assert target.scored == [("Once", (" upon a time",))]
 
     def test_text_alone_has_its_first_word_as_context(self):

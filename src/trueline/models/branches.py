@@ -25,6 +25,7 @@ from .heads import read_hidden
 from .packing import Batch, Piece, Reading, lay_out, pack, worth_sharing
 from .paths import head_of, known, unwrap
 from .readers import Reader, log_probability
+from .shared_prefix import Prefix
 from .trees import Tree, build_tree
 from .visiting import Look, Place, Seen, reading_of, visit
 
@@ -77,14 +78,19 @@ def plan(
     token_budget: int = 8192,
     path: Path = "auto",
     reading: Reading = "predicting",
+    prefix: Prefix | None = None,
 ) -> Plan:
     """How these trees would be scored.
 
     ``auto`` shares a trunk where that is exact and cheaper; ``tree`` shares every trunk, and raises
-    InputError on a model where that is not exact; ``flat`` gives each branch its own row.
+    InputError on a model where that is not exact; ``flat`` gives each branch its own row. Trees that
+    continue a ``prefix`` are shared whatever their shape.
     """
     _check_request(token_budget, path)
     found = known(model)
+    if prefix is not None:
+        assert found.prefixes, "nothing may continue a prefix on this model"
+        path = "tree"
     if path == "tree" and found.path != "tree":
         raise InputError(f"path 'tree' is not exact on this model ({found.reason}); use 'auto' or 'flat'.")
     hidden = int(unwrap(model).config.get_text_config().hidden_size)
@@ -95,8 +101,10 @@ def plan(
         shared = path == "tree" or (path == "auto" and found.path == "tree" and worth_sharing(tree, hidden))
         shared_trees += shared
         (masked if shared else plain).extend(lay_out(tree, index, shared=shared, reading=reading))
-    _check_sizes(model, trees, masked + plain)
-    batches = pack(masked, budget=token_budget, masked=True) + pack(plain, budget=token_budget, masked=False)
+    before = 0 if prefix is None else prefix.length
+    _check_sizes(model, trees, masked + plain, before)
+    batches = pack(masked, budget=_own_budget(token_budget, masked, before), masked=True)
+    batches += pack(plain, budget=token_budget, masked=False)
     return Plan(
         batches=tuple(batches),
         reason=found.reason,
@@ -108,7 +116,12 @@ def plan(
 
 @overload
 def score_trees(
-    model: nn.Module, trees: Sequence[Tree], *, token_budget: int = 8192, path: Path = "auto"
+    model: nn.Module,
+    trees: Sequence[Tree],
+    *,
+    token_budget: int = 8192,
+    path: Path = "auto",
+    prefix: Prefix | None = None,
 ) -> list[list[Tensor]]: ...
 
 
@@ -120,6 +133,7 @@ def score_trees(
     token_budget: int = 8192,
     path: Path = "auto",
     readers: Sequence[Reader],
+    prefix: Prefix | None = None,
 ) -> list[list[tuple[Any, ...]]]: ...
 
 
@@ -130,12 +144,14 @@ def score_trees(
     token_budget: int = 8192,
     path: Path = "auto",
     readers: Sequence[Reader] | None = None,
+    prefix: Prefix | None = None,
 ) -> list[list[Any]]:
     """For each tree and branch, the log-probabilities of its tokens: [T], fp32 (fp64 on an fp64 model), in
     nats.
 
     With ``readers``, each branch gets a tuple with what each reader says of its tokens instead.
-    Differentiable when gradients are enabled; training or evaluation mode is left as the caller set it
+    ``prefix`` was read before and is what all trees continue (``shared_prefix.read_prefix``, without
+    gradients). Differentiable when gradients are enabled; training or evaluation mode is left as the caller set it
     (dropout makes the two paths differ). Raises InputError for a sequence beyond the model's positions or a
     token outside its vocabulary.
     """
@@ -144,7 +160,9 @@ def score_trees(
     def look(seen: Seen) -> tuple[Any, ...]:
         return read_hidden(head, seen.hidden, seen.targets, readers or (log_probability,))
 
-    scored = visit_trees(model, trees, {"predicting": look}, token_budget=token_budget, path=path)
+    scored = visit_trees(
+        model, trees, {"predicting": look}, token_budget=token_budget, path=path, prefix=prefix
+    )
     return scored["predicting"] if readers else _only(scored["predicting"])
 
 
@@ -157,12 +175,14 @@ def visit_trees(
     last: bool = True,
     token_budget: int = 8192,
     path: Path = "auto",
+    prefix: Prefix | None = None,
 ) -> dict[Place, list[list[tuple[Any, ...]]]]:
     """What each look finds in its place, per tree and branch, all in one forward pass (see ``visiting``)."""
     reading = reading_of(list(looks))
-    work = plan(model, trees, token_budget=token_budget, path=path, reading=reading)
+    work = plan(model, trees, token_budget=token_budget, path=path, reading=reading, prefix=prefix)
     _log.debug("%s", work.describe())
-    return visit(model, work.batches, trees, known(model).layers, looks, inner=inner, last=last)
+    layers = known(model).layers
+    return visit(model, work.batches, trees, layers, looks, inner=inner, last=last, prefix=prefix)
 
 
 def predicting_states(
@@ -208,11 +228,17 @@ def _check_request(token_budget: int, path: str) -> None:
         raise InputError(f"token_budget is {token_budget}; it must be at least 1 (8192 is usual).")
 
 
-def _check_sizes(model: nn.Module, trees: Sequence[Tree], pieces: Sequence[Piece]) -> None:
+def _own_budget(budget: int, pieces: Sequence[Piece], before: int) -> int:
+    """The budget without the keys and values that each row holds of what is before all."""
+    width = max((piece.length for piece in pieces), default=1)
+    return max(1, budget * width // (width + before))
+
+
+def _check_sizes(model: nn.Module, trees: Sequence[Tree], pieces: Sequence[Piece], before: int) -> None:
     """No position beyond the model's, and no token outside its vocabulary: both would index out of a
     table."""
     limit = getattr(unwrap(model).config.get_text_config(), "max_position_embeddings", None)
-    longest = max((piece.reach for piece in pieces), default=0)
+    longest = before + max((piece.reach for piece in pieces), default=0)
     if limit is not None and longest > limit:
         raise InputError(
             f"a prompt and its continuation take {longest} positions, but this model has {limit}; "

@@ -8,6 +8,7 @@ from typing import Any
 from trueline.core.errors import NotMeasurableError
 from trueline.core.messages import Prompt
 
+from .cuts import Cut, harness_tree, moved_spaces, windows
 from .sources import decode
 from .templates import ChatTemplate, split_reasoning
 from .trees import Tree, build_tree
@@ -35,6 +36,7 @@ class Encoding:
     tokenizer: Any
     template: ChatTemplate
     system_prompt: str | None
+    cut: Cut = "common"
 
     @cached_property
     def raw_prefix(self) -> tuple[int, ...]:
@@ -77,9 +79,13 @@ class Encoding:
         differently), the beginning-of-sequence token is put before all; in a tokenizer without one, a first
         token shared by all wholes is given and not scored.
 
+        Under the harness's cut see ``cuts``.
+
         Raises:
             NotMeasurableError: nothing would predict the first token.
         """
+        if self.cut == "harness":
+            return self._harness_tree(prompt, continuations)
         start, wholes = self.encode(prompt), [self.encode(prompt, text) for text in continuations]
         if all(whole[:1] == start[:1] and start for whole in wholes):
             return build_tree(wholes, start)
@@ -93,6 +99,26 @@ class Encoding:
                 "tokenizer has no beginning-of-sequence token from which to predict it; give a longer prompt."
             )
         return build_tree(wholes, first.pop())
+
+    def windows(self, document: str, size: int) -> list[Tree]:
+        """A whole document as trees of one branch, each within a context window of ``size`` tokens."""
+        (branch,) = (whole := self.tree("", (document,))).branches
+        return windows((*whole.trunk, *branch), size)
+
+    def _harness_tree(self, prompt: Prompt, continuations: Sequence[str]) -> Tree:
+        text, wholes = moved_spaces(self.text_of(prompt), continuations)
+        before = self.raw_prefix if self._is_raw(prompt) else ()
+        if text:
+            start = (*before, *self._tokens(text))
+            return harness_tree(start, [(*before, *self._tokens(text + whole)) for whole in wholes])
+        begin = self.tokenizer.bos_token_id
+        begin = self.tokenizer.eos_token_id if begin is None else begin
+        if begin is None:
+            raise NotMeasurableError(
+                "nothing predicts the first token: this tokenizer has neither a beginning- nor an "
+                "end-of-sequence token; give a longer prompt."
+            )
+        return harness_tree((int(begin),), [(int(begin), *self._tokens(whole)) for whole in wholes])
 
     def answer(self, prompt_tokens: Sequence[int], tokens: Sequence[int]) -> str:
         """The text that generated tokens add to the prompt's, special tokens left out."""

@@ -4,6 +4,7 @@ target = LocalTarget.from_pretrained("path/or/owner/name")
 steered = target.with_intervention(add_direction)      # the first target is unchanged
 """
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
@@ -11,18 +12,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from trueline.core.errors import InputError, NotMeasurableError
+from trueline.core.errors import NotMeasurableError
 from trueline.core.fingerprint import fingerprint
 from trueline.core.messages import Completion, Prompt, Sampling, Score
 from trueline.core.protocols import Capability
 
+from .cuts import Cut, join_windows, known_cut
 from .encoding import Encoding
 from .engine import VERSION, Engine, default_engine
 from .loading import LoadOptions, check_pair
 from .model_folder import find_folder
 from .noise import stream_key
 from .requests import Intervention, Request
-from .sampling_jobs import Draw, Job
+from .sampling_jobs import Draw, Job, check_sampling
 from .sources import FolderSource, MemorySource, ModelSource, end_tokens
 from .templates import ChatTemplate
 from .trees import Tree
@@ -51,6 +53,7 @@ class LocalTarget:
     system_prompt: str | None = None
     interventions: tuple[Intervention, ...] = ()
     chat_template: str | None = None
+    cut: Cut = "common"
     engine: Engine = field(default_factory=default_engine, repr=False, compare=False)
 
     @classmethod
@@ -63,12 +66,14 @@ class LocalTarget:
         quantization: str | None = None,
         system_prompt: str | None = None,
         trust_remote_code: bool = False,
+        cut: str = "common",
         name: str | None = None,
         engine: Engine | None = None,
     ) -> "LocalTarget":
         """A model or adapter folder, or a hub name. Checked now, loaded when first needed.
 
-        ``dtype`` auto is the one in which the weights are stored; ``quantization`` is 8bit or 4bit.
+        ``dtype`` auto is the one in which the weights are stored; ``quantization`` is 8bit or 4bit; ``cut``
+        'harness' cuts texts as lm-eval does (``cuts``).
 
         Raises:
             InputError: the folder, or one of the options, cannot be used.
@@ -83,6 +88,7 @@ class LocalTarget:
             name=name or usual,
             source=FolderSource(folder, options),
             system_prompt=system_prompt,
+            cut=known_cut(cut),
             engine=engine or default_engine(),
         )
 
@@ -108,6 +114,10 @@ class LocalTarget:
     def with_template(self, text: str) -> "LocalTarget":
         """The same model under this chat template (Jinja) instead of its tokenizer's own."""
         return replace(self, chat_template=text)
+
+    def with_cut(self, cut: str) -> "LocalTarget":
+        """The same model, its texts cut in this way ('common', or 'harness' for parity with lm-eval)."""
+        return replace(self, cut=known_cut(cut))
 
     def with_intervention(self, intervention: Intervention) -> "LocalTarget":
         """The same model with one more intervention, entered after those it has."""
@@ -135,7 +145,7 @@ class LocalTarget:
     def encoding(self) -> Encoding:
         """Text to tokens and back."""
         template = ChatTemplate(self.tokenizer, self.chat_template)
-        return Encoding(self.tokenizer, template, self.system_prompt)
+        return Encoding(self.tokenizer, template, self.system_prompt, self.cut)
 
     @cached_property
     def context_window(self) -> int | None:
@@ -159,6 +169,7 @@ class LocalTarget:
                 "template": self.encoding.template.source,
                 "system_prompt": self.system_prompt,
                 "interventions": [intervention.key for intervention in self.interventions],
+                **({} if self.cut == "common" else {"cut": self.cut}),
             }
         )
 
@@ -186,6 +197,7 @@ class LocalTarget:
                 "stop": list(template.stops),
                 "logprobs": "temperature 1, untruncated",
             },
+            "cut": self.cut,
             "engine": VERSION,
             "versions": {"torch": str(torch.__version__), "transformers": transformers.__version__},
             "fingerprint": self.fingerprint(),
@@ -209,7 +221,7 @@ class LocalTarget:
         self, prompt: Prompt, sampling: Sampling, *, abandoned: Callable[[], bool] = lambda: False
     ) -> Job:
         """What ``generate`` asks of a sampler. Raises as it does."""
-        _check(sampling)
+        check_sampling(sampling)
         tokens = self.encoding.start(prompt)
         stops = sampling.stop if isinstance(prompt, str) else (*sampling.stop, *self.encoding.template.stops)
         return Job(
@@ -227,7 +239,7 @@ class LocalTarget:
     async def score(self, prompt: Prompt, continuations: Sequence[str]) -> tuple[Score, ...]:
         """Log-likelihood of each continuation: one value for each token after the longest token prefix that
         is common to the prompt and every prompt + continuation (``prompt_tokens``); see ``Encoding.tree`` for
-        documents.
+        documents. A whole document (after an empty prompt) longer than the context window is read in windows.
 
         Raises:
             NotMeasurableError: one is longer than the context window.
@@ -251,17 +263,32 @@ class LocalTarget:
         self, kind: Literal["score", "moments"], prompt: Prompt, continuations: Sequence[str]
     ) -> tuple[int, list[Any]]:
         """The number of tokens in the trunk, and what the engine says of each branch."""
+
+        async def ask(tree: Tree) -> list[Any]:
+            request = Request(source=self.source, kind=kind, payload=tree, interventions=self.interventions)
+            branches: list[Any] = await self.engine.submit(request)
+            return branches
+
+        if prompt == "" and (documents := self._windows(continuations)):
+            return 1, [join_windows(await asyncio.gather(*map(ask, windows))) for windows in documents]
         tree = self.tree(prompt, continuations)
-        request = Request(source=self.source, kind=kind, payload=tree, interventions=self.interventions)
-        return len(tree.trunk), await self.engine.submit(request)
+        return len(tree.trunk), await ask(tree)
+
+    def _windows(self, documents: Sequence[str]) -> list[list[Tree]]:
+        """Each document in windows; none where all fit."""
+        if (size := self.context_window) is None:
+            return []
+        found = [self.encoding.windows(document, size) for document in documents]
+        return found if any(len(windows) > 1 for windows in found) else []
 
     def tree(self, prompt: Prompt, continuations: Sequence[str]) -> Tree:
         """What ``score`` asks of a scorer. Raises as it does."""
         tree = self.encoding.tree(prompt, continuations)
-        longest = len(tree.trunk) + max(map(len, tree.branches))
+        # The last token of all predicts nothing, so it need not fit.
+        longest = len(tree.trunk) + max(map(len, tree.branches)) - 1
         if self.context_window is not None and longest > self.context_window:
             raise NotMeasurableError(
-                f"prompt and continuation take {longest} tokens, but the context window of {self.name} has "
+                f"prompt and continuation take {longest + 1} tokens, but the context window of {self.name} has "
                 f"{self.context_window}; shorten the text, or choose a model with a longer window."
             )
         return tree
@@ -301,18 +328,3 @@ class LocalTarget:
             tokens=len(draw.tokens),
             model=self.name,
         )
-
-
-def _check(sampling: Sampling) -> None:
-    if sampling.max_tokens < 1 or sampling.samples < 1:
-        raise InputError(
-            f"max_tokens={sampling.max_tokens} and samples={sampling.samples}: both must be at least 1."
-        )
-    if not 0 <= sampling.temperature < float("inf"):
-        raise InputError(
-            f"temperature {sampling.temperature} is not allowed; give 0 (greedy) or a positive number."
-        )
-    if not 0 < sampling.top_p <= 1:
-        raise InputError(f"top_p {sampling.top_p} is not allowed; give a number above 0 and at most 1.")
-    if "" in sampling.stop:
-        raise InputError("an empty stop string would end every answer at once; leave it out.")

@@ -52,12 +52,13 @@ def layer_kinds(config: Any) -> Layers | str:
 
 
 def tree_masks(
-    batch: Batch, layers: Layers, *, device: torch.device, dtype: torch.dtype
+    batch: Batch, layers: Layers, *, device: torch.device, dtype: torch.dtype, before: int = 0
 ) -> Tensor | dict[str, Tensor]:
-    """Additive masks [R, 1, L, L] (0 where a token is seen, the dtype's minimum elsewhere).
+    """Additive masks [R, 1, L, P + L] (0 where a token is seen, the dtype's minimum elsewhere).
 
-    One tensor where all layers are of one kind, else a dict from kind to tensor. Padding sees itself only, so
-    that no row of the softmax is empty.
+    ``before`` is P, the tokens that every piece of the batch follows and whose columns come first. One tensor
+    where all layers are of one kind, else a dict from kind to tensor. Padding sees itself (and what is before
+    all), so that no row of the softmax is empty.
     """
     group = _table(
         batch, [[n for n, piece in enumerate(row) for _ in range(piece.length)] for row in batch.rows], -1
@@ -71,12 +72,14 @@ def tree_masks(
     seen &= column[:, None] >= column[None, :]
     itself = torch.eye(batch.width, dtype=torch.bool, device=device)
     distance = position[:, :, None] - position[:, None, :]
+    ahead = before + position[:, :, None] - torch.arange(before, device=device)
+    total = before + batch.width
     masks: dict[str, Tensor] = {}
     built: dict[int, Tensor] = {}
     for kind, window in layers.windows.items():
-        reach = min(window or batch.width, batch.width)
+        reach = min(window or total, total)
         if reach not in built:
-            visible = (seen & (distance < reach)) | itself
+            visible = torch.cat([ahead < reach, (seen & (distance < reach)) | itself], dim=-1)
             additive = torch.zeros(visible.shape, dtype=dtype, device=device)
             built[reach] = additive.masked_fill_(~visible, torch.finfo(dtype).min)[:, None]
         masks[kind] = built[reach]

@@ -21,6 +21,7 @@ from trueline.core.errors import InputError
 from .heads import Head, LogitScaling, at_least_fp32
 from .masks import Layers, layer_kinds, tree_masks
 from .packing import Batch, lay_out, pack
+from .shared_prefix import Prefix, read_prefix, without
 from .trees import Tree
 
 _SERVED = ("sdpa", "eager")
@@ -33,11 +34,13 @@ _PROBE = Tree(trunk=(3, 5, 7, 4, 6), branches=((5, 9, 3, 8), (2, 4, 9), (7, 8, 6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """What was found out about a model: the path and why, and its layer kinds where a tree is exact."""
+    """What was found out about a model: the path and why, its layer kinds where a tree is exact, and whether
+    trees may continue a beginning that was read before (``shared_prefix``)."""
 
     path: Literal["tree", "flat"]
     reason: str
     layers: Layers | None
+    prefixes: bool = False
 
 
 _paths: WeakKeyDictionary[nn.Module, dict[object, Known]] = WeakKeyDictionary()
@@ -120,7 +123,7 @@ def _find_path(model: Any) -> Known:
         )
     kinds = ", ".join(kind if w is None else f"{kind} ({w})" for kind, w in layers.windows.items())
     reason = f"tree: {implementation} with a mask for {kinds}; equal to separate rows on a probe to {gap:.0e}"
-    return Known(path="tree", reason=reason, layers=layers)
+    return Known(path="tree", reason=reason, layers=layers, prefixes=_continues_prefixes(model, layers))
 
 
 def _probe_gap(model: Any, layers: Layers) -> float:
@@ -139,6 +142,23 @@ def _probe_gap(model: Any, layers: Layers) -> float:
                 gap = max(gap, float((tree[list(reads[read.branch])] - expected).abs().max()))
                 size = max(size, float(expected.abs().max()))
     return gap / size if size else float("nan")
+
+
+def _continues_prefixes(model: Any, layers: Layers) -> bool:
+    """Whether the rest of a tree, in two rows after its first tokens, has the states of the whole tree."""
+    at = 3
+    with _quiet(model):
+        (whole,) = pack(lay_out(_PROBE, 0, shared=True), budget=64, masked=True)
+        rest = lay_out(without(_PROBE, at), 0, shared=True)
+        rows = Batch(width=rest[0].length, rows=(tuple(rest), tuple(rest)), masked=True)
+        try:
+            prefix = read_prefix(model, _PROBE.trunk[:at], device_of(model))
+            found = run_body(model, rows, layers, prefix)
+        except (TypeError, ValueError, RuntimeError, AttributeError, LookupError):
+            return False  # a cache of another form: trees are scored without one
+        expected = run_body(model, whole, layers)[0, at:]
+        gap = float((found - expected).abs().max()) / float(expected.abs().max())
+    return gap <= _TOLERANCE.get(model.dtype, 5e-2)
 
 
 def _find_scaling(model: Any, module: nn.Module) -> LogitScaling:
@@ -172,8 +192,9 @@ def _candidates(config: Any) -> Iterator[LogitScaling]:
     yield LogitScaling()
 
 
-def run_body(model: nn.Module, batch: Batch, layers: Layers | None) -> Tensor:
-    """Last hidden states [R, L, D] of a batch. Padding repeats a token of its row; nothing sees it."""
+def run_body(model: nn.Module, batch: Batch, layers: Layers | None, prefix: Prefix | None = None) -> Tensor:
+    """Last hidden states [R, L, D] of a batch, whose rows all continue ``prefix``. Padding repeats a token of
+    its row; nothing sees it."""
     inner = unwrap(model)
     device = device_of(model)
     rows = [[token for piece in row for token in piece.tokens()] for row in batch.rows]
@@ -182,11 +203,13 @@ def run_body(model: nn.Module, batch: Batch, layers: Layers | None) -> Tensor:
         output: Tensor = inner.base_model(input_ids=tokens, use_cache=False)[0]
         return output
     places = [[place for piece in row for place in piece.positions()] for row in batch.rows]
-    positions = torch.tensor([row + [0] * (batch.width - len(row)) for row in places], device=device)
-    masks = tree_masks(batch, layers, device=device, dtype=inner.dtype)
-    output = inner.base_model(
-        input_ids=tokens, attention_mask=masks, position_ids=positions, use_cache=False
-    )[0]
+    before = 0 if prefix is None else prefix.length
+    positions = before + torch.tensor([row + [0] * (batch.width - len(row)) for row in places], device=device)
+    masks = tree_masks(batch, layers, device=device, dtype=inner.dtype, before=before)
+    cached = (
+        {"use_cache": False} if prefix is None else {"use_cache": True, "past_key_values": prefix.cache()}
+    )
+    output = inner.base_model(input_ids=tokens, attention_mask=masks, position_ids=positions, **cached)[0]
     return output
 
 

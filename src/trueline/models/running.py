@@ -7,10 +7,12 @@ from typing import Any
 import torch
 
 from .branches import plan, score_trees
+from .paths import device_of, known, unwrap
 from .readers import log_probability, vocabulary_moments
 from .requests import Request, prepared
 from .sampler import Sampler
 from .sampling_jobs import Draw, Job, Limits
+from .shared_prefix import Family, Prefix, families, read_prefix, without
 from .sources import end_tokens
 from .trees import Tree
 from .usage import Usage
@@ -96,33 +98,60 @@ def _give(answers: Answers) -> None:
 
 
 def _score(model: Any, batch: Sequence[Request], token_budget: int, spend: Spend) -> Answers:
-    waiting, parameters, last = deque(batch), batch[0].source.parameters, Answers()
+    parameters, last = batch[0].source.parameters, Answers()
     scored = _with_moments if batch[0].kind == "moments" else _logprobs
-    while waiting:
-        _give(last)
-        part: list[Request] = []
-        while waiting and (not part or sum(r.length for r in part) < _SCORED_TOGETHER * token_budget):
-            if not (request := waiting.popleft()).future.done():
-                part.append(request)
-        trees = [request.payload for request in part if isinstance(request.payload, Tree)]
-        with torch.no_grad():
-            found = scored(model, trees, token_budget)
-        tokens = plan(model, trees, token_budget=token_budget).tokens
-        spend(Usage(scored_tokens=tokens, flops=2.0 * parameters * tokens))
-        last += zip(part, found)
+    trees = [_tree(request) for request in batch]
+    together = (
+        families(trees) if known(model).prefixes else [Family(shared=0, members=tuple(range(len(trees))))]
+    )
+    for family in together:
+        prefix: Prefix | None = None
+        waiting = deque(batch[member] for member in family.members)
+        while waiting:
+            _give(last)
+            part = _part(waiting, family.shared, _SCORED_TOGETHER * token_budget)
+            if not part:
+                continue
+            rest = [without(_tree(request), family.shared) for request in part]
+            tokens = 0
+            if family.shared and prefix is None:
+                beginning = _tree(part[0]).trunk[: family.shared]
+                prefix, tokens = read_prefix(unwrap(model), beginning, device_of(model)), family.shared
+            with torch.no_grad():
+                found = scored(model, rest, token_budget, prefix)
+            tokens += plan(model, rest, token_budget=token_budget, prefix=prefix).tokens
+            spend(Usage(scored_tokens=tokens, flops=2.0 * parameters * tokens))
+            last += zip(part, found)
     return last
 
 
-def _logprobs(model: Any, trees: Sequence[Tree], token_budget: int) -> list[Any]:
+def _tree(request: Request) -> Tree:
+    assert isinstance(request.payload, Tree)
+    return request.payload
+
+
+def _part(waiting: deque[Request], shared: int, most: int) -> list[Request]:
+    """Requests for about ``most`` tokens of their own, taken from those that somebody still waits for."""
+    part: list[Request] = []
+    tokens = 0
+    while waiting and (not part or tokens < most):
+        request = waiting.popleft()
+        if not request.future.done():
+            part.append(request)
+            tokens += request.length - shared
+    return part
+
+
+def _logprobs(model: Any, trees: Sequence[Tree], token_budget: int, prefix: Prefix | None) -> list[Any]:
     """For each tree, the log-probabilities of each branch."""
-    found = score_trees(model, trees, token_budget=token_budget)
+    found = score_trees(model, trees, token_budget=token_budget, prefix=prefix)
     return [[branch.tolist() for branch in branches] for branches in found]
 
 
-def _with_moments(model: Any, trees: Sequence[Tree], token_budget: int) -> list[Any]:
+def _with_moments(model: Any, trees: Sequence[Tree], token_budget: int, prefix: Prefix | None) -> list[Any]:
     """For each tree, (log-probabilities, means, variances) of each branch."""
     readers = (log_probability, vocabulary_moments)
-    found = score_trees(model, trees, token_budget=token_budget, readers=readers)
+    found = score_trees(model, trees, token_budget=token_budget, readers=readers, prefix=prefix)
     return [
         [(logps.tolist(), moments.mean.tolist(), moments.variance.tolist()) for logps, moments in branches]
         for branches in found

@@ -6,6 +6,7 @@ from typing import Literal
 
 from torch import Tensor
 
+from trueline.core.errors import InputError
 from trueline.core.messages import Sampling
 
 from .noise import Stream, StreamKey
@@ -122,3 +123,19 @@ class Ending:
             if any(stop in tail for stop in stops):
                 return "stop"
         return "length" if len(slot.tokens) >= job.limit else None
+
+
+def check_sampling(sampling: Sampling) -> None:
+    """InputError for a setting outside its range."""
+    if sampling.max_tokens < 1 or sampling.samples < 1:
+        raise InputError(
+            f"max_tokens={sampling.max_tokens} and samples={sampling.samples}: both must be at least 1."
+        )
+    if not 0 <= sampling.temperature < float("inf"):
+        raise InputError(
+            f"temperature {sampling.temperature} is not allowed; give 0 (greedy) or a positive number."
+        )
+    if not 0 < sampling.top_p <= 1:
+        raise InputError(f"top_p {sampling.top_p} is not allowed; give a number above 0 and at most 1.")
+    if "" in sampling.stop:
+        raise InputError("an empty stop string would end every answer at once; leave it out.")

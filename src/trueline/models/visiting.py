@@ -20,6 +20,7 @@ from .layers import watched
 from .masks import Layers
 from .packing import Batch, Read, Reading
 from .paths import run_body
+from .shared_prefix import Prefix
 from .trees import Tree
 
 Place = Literal["predicting", "own", "last"]
@@ -60,16 +61,17 @@ def visit(
     *,
     inner: Sequence[int] = (),
     last: bool = True,
+    prefix: Prefix | None = None,
 ) -> dict[Place, list[list[tuple[Any, ...]]]]:
     """What each look finds, per tree and branch. ``inner`` layers are watched; without ``last`` nothing after
-    the deepest of them runs."""
+    the deepest of them runs. All rows continue ``prefix``."""
     found: dict[Place, list[list[Any]]] = {
         place: [[None] * len(tree.branches) for tree in trees] for place in looks
     }
     reading = reading_of(list(looks))
     for batch in batches:
         reads, columns = _columns(batch)
-        hidden, kept = _run(model, batch, layers, inner, last)
+        hidden, kept = _run(model, batch, layers, inner, last, prefix)
         for place, look in looks.items():
             cuts = [_cut_of(reading, place, len(read.columns)) for read in reads]
             chosen = [column for cut, read in zip(cuts, columns) for column in read[cut]]
@@ -88,14 +90,19 @@ def visit(
 
 
 def _run(
-    model: nn.Module, batch: Batch, layers: Layers | None, inner: Sequence[int], last: bool
+    model: nn.Module,
+    batch: Batch,
+    layers: Layers | None,
+    inner: Sequence[int],
+    last: bool,
+    prefix: Prefix | None,
 ) -> tuple[Tensor, dict[int, Tensor]]:
     """Last hidden states [R·L, D] (none without ``last``), and those after the inner layers."""
     if not inner:
-        return run_body(model, batch, layers).flatten(0, 1), {}
+        return run_body(model, batch, layers, prefix).flatten(0, 1), {}
     states: Tensor | None = None
     with watched(model, inner, stop=not last) as kept:
-        states = run_body(model, batch, layers).flatten(0, 1)
+        states = run_body(model, batch, layers, prefix).flatten(0, 1)
     flat = {layer: values.flatten(0, 1) for layer, values in kept.items()}
     return next(iter(flat.values()))[:0] if states is None else states, flat
 

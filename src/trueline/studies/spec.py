@@ -64,12 +64,14 @@ class Tariff(BaseModel):
 class TargetSpec(BaseModel):
     """A model to study: ``testbed``, ``testbed:SIZE``, a folder or hub name, or ``openai:NAME@BASE_URL``.
 
-    ``testbed:FOLDER`` is a fine-tune of a testbed model, asked and judged by the same world.
+    ``testbed:FOLDER`` is a fine-tune of a testbed model, asked and judged by the same world. ``cut``: harness
+    cuts prompt and continuation as lm-eval does, for parity with its numbers.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     model: str
     label: str = ""
+    cut: str = "common"
     dtype: str = "auto"
     device: str = "cpu"
     quantize: str | None = None

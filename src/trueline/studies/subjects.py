@@ -95,7 +95,7 @@ def load_subject(spec: TargetSpec) -> Subject:
     if spec.is_endpoint:
         from trueline.models.endpoint_opening import open_endpoint
 
-        _refuse(spec, "is served elsewhere", "dtype", "device", "quantize")
+        _refuse(spec, "is served elsewhere", "dtype", "device", "quantize", "cut")
         options = spec.endpoint.given() if spec.endpoint else {}
         if spec.tariff is not None:
             options["tariff"] = _tariff(spec.tariff)
@@ -106,7 +106,7 @@ def load_subject(spec: TargetSpec) -> Subject:
     if spec.model.startswith(RECORDED):
         from trueline.models.recorded import xstest_recorded
 
-        _refuse(spec, "replays stored answers", "dtype", "device", "quantize", "system_prompt")
+        _refuse(spec, "replays stored answers", "dtype", "device", "quantize", "system_prompt", "cut")
 
         known = xstest_recorded()
         name = spec.model.removeprefix(RECORDED)
@@ -138,6 +138,7 @@ def _local_options(spec: TargetSpec) -> Mapping[str, Any]:
         "dtype": spec.dtype,
         "device": spec.device,
         "system_prompt": spec.system_prompt,
+        "cut": spec.cut,
     }
     if spec.quantize is not None:
         options["quantization"] = spec.quantize

@@ -12,12 +12,14 @@ from trueline.measures.settings import known_form
 
 
 class OptionTexts(Measure):
-    """accuracy_norm: the right option has the highest log P(option | question)/characters; accuracy: the sum.
+    """accuracy_norm: the right option has the highest log P(option | question)/characters; accuracy: the sum;
+    accuracy_bytes: log P/UTF-8 bytes, which favours no script.
 
     A tie is a wrong answer. ``data``: ``label``, the right option's index, and ``chance`` where a blind guess
     does better than one over the number of options.
     """
 
+    version: ClassVar[str] = "2"  # 2: accuracy_bytes
     component: ClassVar[Component] = "capability"
     needs: ClassVar[frozenset[Capability]] = frozenset({Capability.SCORE})
     testbed: ClassVar[str | None] = "facts"
@@ -35,6 +37,12 @@ class OptionTexts(Measure):
             field="correct",
             worse="lower",
         ),
+        Metric(
+            name="accuracy_bytes",
+            definition="share of questions whose right option has the highest log-probability a UTF-8 byte",
+            field="correct_bytes",
+            worse="lower",
+        ),
     )
 
     def __init__(self, *, form: Form = "chat") -> None:
@@ -47,11 +55,14 @@ class OptionTexts(Measure):
             return Verdict.missing(item, NOT_FINITE)
         label = item.data["label"]
         # Characters of the option itself, without the space that raw text puts before it.
-        a_character = [value / len(option.strip()) for value, option in zip(logprobs, item.options)]
+        texts = [option.strip() for option in item.options]
+        a_character = [value / len(text) for value, text in zip(logprobs, texts)]
+        a_byte = [value / len(text.encode()) for value, text in zip(logprobs, texts)]
         return Verdict.of(
             item,
             correct=float(sole_best(logprobs) == label),
             correct_norm=float(sole_best(a_character) == label),
+            correct_bytes=float(sole_best(a_byte) == label),
             chance=item.data.get("chance", 1 / len(item.options)),
         )
 

@@ -32,6 +32,18 @@ def perplexity(columns: Mapping[str, Floats], weights: Floats) -> Floats:
 
 
 @ByRows
+def word_perplexity(columns: Mapping[str, Floats], weights: Floats) -> Floats:
+    """exp(Σ nll / Σ words); NaN without words."""
+    return np.exp(_nll_a("words", columns, weights))
+
+
+@ByRows
+def byte_perplexity(columns: Mapping[str, Floats], weights: Floats) -> Floats:
+    """exp(Σ nll / Σ bytes) = 2 to the bits per byte; NaN without bytes."""
+    return np.exp(_nll_a("bytes", columns, weights))
+
+
+@ByRows
 def bits_per_byte(columns: Mapping[str, Floats], weights: Floats) -> Floats:
     """Σ nll / (ln 2 · Σ bytes); NaN without bytes."""
     return _nll_a("bytes", columns, weights) / math.log(2)
@@ -41,8 +53,10 @@ class Perplexity(Measure):
     """Perplexity of running text (Jelinek et al. 1977), bits per byte (The Pile, arXiv 2101.00027).
 
     With nll = −Σ log p(token | what came before): perplexity = exp(Σ nll/Σ tokens) and bits per byte = Σ
-    nll/(ln 2 · Σ UTF-8 bytes), sums over all passages. The first words of a passage are context and not
-    scored, for targets differ in how they begin a text.
+    nll/(ln 2 · Σ UTF-8 bytes), sums over all passages; word_perplexity and byte_perplexity are the same
+    exponential a word (what white space parts) and a byte. The first words of a passage are context and not
+    scored, for targets differ in how they begin a text; ``whole=True`` scores passages from their first token
+    on, after the target's beginning token, as the common harness does.
 
     Data: ``bold`` (CC BY-SA 4.0), its Wikipedia passages on professions: those of 60 words or more, the first
     16 words as context and then up to 200 words in all (one passage an article). Example: 'A metalsmith or
@@ -51,6 +65,7 @@ class Perplexity(Measure):
 
     name: ClassVar[str] = "perplexity"
     title: ClassVar[str] = "Perplexity of encyclopedic text"
+    version: ClassVar[str] = "2"  # 2: a word and a byte
     component: ClassVar[Component] = "capability"
     paper: ClassVar[str] = "2101.00027"
     data: ClassVar[str] = "bold"
@@ -77,7 +92,24 @@ class Perplexity(Measure):
             statistic=perplexity,
             bounds=(1.0, math.inf),
         ),
+        Metric(
+            name="word_perplexity",
+            definition="exponential of the negative log-likelihood a word",
+            kind="statistic",
+            statistic=word_perplexity,
+            bounds=(1.0, math.inf),
+        ),
+        Metric(
+            name="byte_perplexity",
+            definition="exponential of the negative log-likelihood a UTF-8 byte",
+            kind="statistic",
+            statistic=byte_perplexity,
+            bounds=(1.0, 256.0),
+        ),
     )
+
+    def __init__(self, *, whole: bool = False) -> None:
+        self.whole = whole
 
     def items(self) -> Sequence[Item]:
         """One item an article: ``prompt`` is the context, the single option is the text to score."""
@@ -87,11 +119,13 @@ class Perplexity(Measure):
             for title, sentences in titles.items():
                 words = " ".join(sentences).split()
                 if len(words) >= FEWEST_WORDS:
+                    given = 0 if self.whole else CONTEXT_WORDS
+                    text = " ".join(words[given:PASSAGE_WORDS])
                     items.append(
                         Item(
                             id=f"perplexity/{field}/{title}",
-                            prompt=" ".join(words[:CONTEXT_WORDS]),
-                            options=(" " + " ".join(words[CONTEXT_WORDS:PASSAGE_WORDS]),),
+                            prompt=" ".join(words[:given]),
+                            options=(f" {text}" if given else text,),
                         )
                     )
         return items
@@ -104,7 +138,13 @@ class Perplexity(Measure):
         (score,) = await target.score(prompt, (text,))
         if not math.isfinite(score.logprob):
             return Verdict.missing(item, NOT_FINITE)
-        return Verdict.of(item, nll=-score.logprob, tokens=score.tokens, bytes=len(text.encode()))
+        return Verdict.of(
+            item,
+            nll=-score.logprob,
+            tokens=score.tokens,
+            words=len(text.split()),
+            bytes=len(text.encode()),
+        )
 
     def check(self, verdicts: Sequence[Verdict]) -> str | None:
         """Uninformative when the text costs more than spelling its bytes at random: 8 bits each."""
