@@ -10,6 +10,7 @@ from rich.table import Table
 
 from trueline.reports.words import corrections, interval, is_share, summary
 from trueline.studies.results import CellResult, StudyResults
+from trueline.studies.scaling import capability_tracking, scale_curves, tracking_words
 
 if TYPE_CHECKING:
     from trueline.studies.compare import Comparison
@@ -52,6 +53,8 @@ def results_table(results: StudyResults, console: Console) -> None:
         if headers != labels:
             named = " · ".join(f"{number} {label}" for number, label in zip(headers, labels))
             console.print(escape(named), highlight=False)
+        if role == "size":
+            _scale_words(results, console)
         console.print()
     console.print(f"[dim]{escape(LEGEND)}; shares in %[/dim]")
     headlines = [
@@ -60,6 +63,19 @@ def results_table(results: StudyResults, console: Console) -> None:
         if cell.headline
     ]
     for line in corrections(headlines):
+        console.print(f"[dim]{escape(line)}[/dim]", highlight=False)
+
+
+def _scale_words(results: StudyResults, console: Console) -> None:
+    """What the curves say, but for the reason why there is no law, which is said once."""
+    curves = scale_curves(results)
+    for curve in curves:
+        for line in curve.told:
+            if not line.startswith("no law"):
+                console.print(f"{curve.measure}: {escape(line)}", highlight=False)
+    for line in dict.fromkeys(f"no law: {curve.no_law}" for curve in curves if curve.no_law):
+        console.print(f"[dim]{escape(line)}[/dim]", highlight=False)
+    for line in tracking_words(capability_tracking(results)):
         console.print(f"[dim]{escape(line)}[/dim]", highlight=False)
 
 

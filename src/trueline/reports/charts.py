@@ -5,13 +5,13 @@ reader's colour scheme, and be read aloud: each chart carries a title, a descrip
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from html import escape
 from math import isfinite
 
 from trueline.core.measure import Metric
 from trueline.core.verdicts import Estimate
 from trueline.studies.frontier import Frontier
+from trueline.studies.scaling import ScaleCurve
 
 from .axes import Scale, nice_ticks, spread
 from .words import is_share, number
@@ -135,28 +135,23 @@ def interval_bar(
     return f'<svg class="bar" viewBox="0 0 {width} {height}" aria-hidden="true">{"".join(parts)}</svg>'
 
 
-@dataclass(frozen=True, kw_only=True)
-class SizePoint:
-    """One model of a size curve."""
-
-    label: str
-    parameters: float
-    estimate: Estimate
-
-
-def size_chart(title: str, metric: Metric, points: Sequence[SizePoint]) -> str:
-    """A metric against parameters (logarithmic), with intervals."""
+def size_chart(curve: ScaleCurve) -> str:
+    """A metric against scale (logarithmic), with intervals; the line goes through the mean of each size."""
+    metric, points = curve.metric, curve.points
     width, height, left, right, top, bottom = 300, 190, 44, 14, 12, 40
     values = [v for p in points for v in _ends(p.estimate)]
     low, high = spread(values, floor_at=_limits(metric)[0], ceiling_at=_limits(metric)[1])
-    sizes = [p.parameters for p in points]
+    sizes = [p.scale for p in points]
     x = Scale(low=min(sizes) / 1.25, high=max(sizes) * 1.25, start=left, end=width - right, log=True)
     y = Scale(low=low, high=high, start=height - bottom, end=top)
-    parts = grid(x, y, [(p.parameters, _millions(p.parameters)) for p in points], _ticks(metric, y))
-    line = " ".join(f"{x(p.parameters):.1f},{y(p.estimate.value or 0):.1f}" for p in points)
+    means: dict[float, list[float]] = {}
+    for p in points:
+        means.setdefault(p.scale, []).append(p.estimate.value or 0.0)
+    parts = grid(x, y, [(scale, _millions(scale)) for scale in means], _ticks(metric, y))
+    line = " ".join(f"{x(scale):.1f},{y(sum(seen) / len(seen)):.1f}" for scale, seen in means.items())
     parts.append(f'<polyline class="curve" points="{line}"/>')
     for p in points:
-        at = x(p.parameters)
+        at = x(p.scale)
         if p.estimate.low is not None and p.estimate.high is not None:
             a, b = y.clip(p.estimate.low), y.clip(p.estimate.high)
             parts.append(
@@ -168,13 +163,17 @@ def size_chart(title: str, metric: Metric, points: Sequence[SizePoint]) -> str:
             f"<title>{escape(words)}</title></circle>"
         )
     parts.append(
-        f'<text class="axis" x="{(left + width - right) / 2}" y="{height - 4}" text-anchor="middle">parameters</text>'
+        f'<text class="axis" x="{(left + width - right) / 2}" y="{height - 4}" text-anchor="middle">'
+        f"{escape(curve.axis)}</text>"
     )
-    return svg(width, height, f"{title}: {metric.name} against parameters", parts)
+    return svg(width, height, f"{curve.title}: {metric.name} against {curve.axis}", parts)
 
 
-def _millions(parameters: float) -> str:
-    return f"{parameters / 1e9:.3g}B" if parameters >= 1e9 else f"{parameters / 1e6:.2g}M"
+def _millions(scale: float) -> str:
+    for unit, letter in ((1e9, "B"), (1e5, "M"), (1e3, "k")):
+        if scale >= unit:
+            return f"{scale / (1e6 if letter == 'M' else unit):.{2 if letter == 'M' else 3}g}{letter}"
+    return f"{scale:.3g}"
 
 
 def svg(width: int, height: int, label: str, parts: Sequence[str]) -> str:

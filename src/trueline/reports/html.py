@@ -12,6 +12,7 @@ from markupsafe import Markup
 from trueline.core.measure import Metric
 from trueline.studies.frontier import Axis, Frontier, capability_axes, frontier, harm_axes
 from trueline.studies.results import ArmResult, CellResult, MetricResult, StudyResults
+from trueline.studies.scaling import ScaleCurve, capability_tracking, scale_curves, tracking_words
 
 from . import charts, words
 from .axes import spread
@@ -60,6 +61,7 @@ def render(results: StudyResults) -> str:
         sizes=_size_charts(results),
         divergence=against_divergence(curves),
         training_steps=against_steps(curves) if curves else [],
+        tracked=tracking_words(capability_tracking(results)),
         primaries=_primaries(results),
         quiet=_quiet(results),
         transcript_groups=list(transcripts(results)),
@@ -146,29 +148,8 @@ def _informative_first(results: StudyResults, axes: Sequence[Axis]) -> list[Axis
     return sorted(axes, key=lambda axis: (axis.measure, axis.attack) in silent)
 
 
-def _size_charts(results: StudyResults) -> list[tuple[CellResult, Markup]]:
-    sizes = sorted(
-        (arm for arm in results.arms if arm.role == "size" and arm.provenance.get("parameters")),
-        key=lambda arm: arm.provenance["parameters"],
-    )
-    drawn = []
-    for measure in dict.fromkeys(cell.measure for cell in results.cells):
-        points, metric, first = [], None, None
-        for arm in sizes:
-            cell = results.cell(arm.label, measure)
-            head = cell.headline if cell is not None else None
-            if cell is None or head is None or head.estimate.value is None:
-                continue
-            first, metric = cell, head.metric
-            label = arm.label.removeprefix("size: ")
-            points.append(
-                charts.SizePoint(
-                    label=label, parameters=float(arm.provenance["parameters"]), estimate=head.estimate
-                )
-            )
-        if first is not None and metric is not None and len(points) > 1:
-            drawn.append((first, Markup(charts.size_chart(first.title, metric, points))))
-    return drawn
+def _size_charts(results: StudyResults) -> list[tuple[ScaleCurve, Markup]]:
+    return [(curve, Markup(charts.size_chart(curve))) for curve in scale_curves(results)]
 
 
 def _primaries(results: StudyResults) -> list[tuple[CellResult, MetricResult]]:

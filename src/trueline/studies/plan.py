@@ -124,6 +124,7 @@ class Plan:
                     "target": arm.target.name,
                     "seed": arm.seed,
                     "role": arm.role,
+                    "scale": arm.target.scale,
                 }
                 for arm in self.arms
             ],

@@ -34,6 +34,7 @@ class ArmResult:
     provenance: Mapping[str, Any]
     usage: Usage
     seconds: float = 0.0
+    scale: float | None = None  # on the study's scale_axis, where it was given
 
     @property
     def training(self) -> Mapping[str, Any]:
@@ -260,18 +261,18 @@ def _metrics(
     results: dict[str, MetricResult] = {}
     shared = _shared(before, verdicts) if before else None
     for metric in metrics:
-        applicable = _applicable(metric, verdicts)
-        present = [v for v in applicable if v.reason is None]
-        if not applicable:
+        counted = applicable(metric, verdicts)
+        present = [v for v in counted if v.reason is None]
+        if not counted:
             continue  # these items have no such group (a question without a stated view, off the testbed)
         if present and not _has_field(metric, present):
             continue  # this run has no judge that gives the field (harm is judged only where a harm judge is)
         judge = judged.judges.get(metric.judged_by)
         here, there = judged.labels.get(metric.name, {}), judged.labels_before.get(metric.name, {})
-        raw = estimate(metric, applicable, replicates=replicates)
-        level = correct_level(metric, raw, applicable, here, judge)
+        raw = estimate(metric, counted, replicates=replicates)
+        level = correct_level(metric, raw, counted, here, judge)
         difference = None
-        if shared is not None and (pair := [_applicable(metric, side) for side in shared])[0]:
+        if shared is not None and (pair := [applicable(metric, side) for side in shared])[0]:
             raw_change = change(metric, *pair, replicates=replicates)
             difference = correct_change(metric, raw_change, pair[0], pair[1], (there, here), judge)
         results[metric.name] = MetricResult(
@@ -285,7 +286,8 @@ def _metrics(
     return results
 
 
-def _applicable(metric: Metric, verdicts: Sequence[Verdict]) -> list[Verdict]:
+def applicable(metric: Metric, verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """The verdicts that count for a metric; controls only where it names them."""
     return [v for v in verdicts if metric.applies(v.group) and (metric.groups or v.group != CONTROL)]
 
 

@@ -17,6 +17,7 @@ from .endpoints import EndpointOptions
 from .measuring import FILE, named_measure
 
 MAX_PRIMARY = 10
+PARAMETERS = "parameters"  # the axis of sizes that a model tells by itself
 ENDPOINT = re.compile(r"openai:(?P<name>.+?)@https?://", re.IGNORECASE | re.DOTALL)
 VARIABLE = re.compile(r"\$\{(\w+)\}")
 
@@ -65,7 +66,8 @@ class TargetSpec(BaseModel):
     """A model to study: ``testbed``, ``testbed:SIZE``, a folder or hub name, or ``openai:NAME@BASE_URL``.
 
     ``testbed:FOLDER`` is a fine-tune of a testbed model, asked and judged by the same world. ``cut``: harness
-    cuts prompt and continuation as lm-eval does, for parity with its numbers.
+    cuts prompt and continuation as lm-eval does, for parity with its numbers. ``scale`` is where a
+    model of ``sizes`` stands on the study's ``scale_axis`` (training tokens, steps; parameters are told by the model).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -76,6 +78,7 @@ class TargetSpec(BaseModel):
     device: str = "cpu"
     quantize: str | None = None
     system_prompt: str | None = None
+    scale: float | None = Field(default=None, gt=0)
     tariff: Tariff | None = None
     endpoint: EndpointOptions | None = None
 
@@ -117,6 +120,7 @@ class StudySpec(BaseModel):
     measures: tuple[MeasureField, ...] = Field(min_length=1)
     attacks: tuple[NamedField, ...] = (Named(name="direct"),)
     sizes: tuple[TargetField, ...] = ()
+    scale_axis: str = PARAMETERS
     seeds: tuple[int, ...] = (0,)
     limit: int | None = Field(default=None, ge=1)
     limits: Mapping[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
@@ -136,6 +140,13 @@ class StudySpec(BaseModel):
     def _has_baseline(self) -> "StudySpec":
         if all(t.name != "none" for t in self.treatments):
             raise ValueError("treatments lack 'none', the baseline of every paired change; add it")
+        return self
+
+    @model_validator(mode="after")
+    def _has_scales(self) -> "StudySpec":
+        lacking = [target.model for target in self.sizes if target.scale is None]
+        if self.scale_axis != PARAMETERS and lacking:
+            raise ValueError(f"scale_axis is {self.scale_axis!r}, so {lacking[0]!r} of sizes needs its scale")
         return self
 
 

@@ -36,7 +36,9 @@ class Subject:
         cls = measure_class(spec.name, spec.file)
         accepted = getattr(cls, "judges", ())
         given = {**getattr(cls, "judged_with", {}), **spec.parameters}
-        parameters = {name: build_judge(value) if name in accepted else value for name, value in given.items()}
+        parameters = {
+            name: build_judge(value) if name in accepted else value for name, value in given.items()
+        }
         if self.world is not None:
             from trueline.testbed.judges import exact_judges
 
