@@ -23,6 +23,8 @@ def test_the_page_works_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         for line in block.strip().splitlines():
             ended = CliRunner().invoke(app, shlex.split(line)[1:])
             assert ended.exit_code == 0, f"{line}\n{ended.output}\n{ended.exception!r}"
+    assert len(list(Path("runs/capitals/inspect").glob("*.eval"))) == 1
+    assert "model-index:" in Path("runs/card/README.md").read_text(encoding="utf-8")
     for name, _ in FILES.findall(PAGE):
         Path(name).unlink()
     results = read_results(Path("runs/capitals"))  # needs none of the files

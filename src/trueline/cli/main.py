@@ -16,6 +16,7 @@ from . import (
     data,
     demo,
     diff,
+    export,
     gate,
     judge,
     label,
@@ -53,6 +54,7 @@ app.command()(attack.attack)
 app.command()(compare.compare)
 app.command()(report.report)
 app.command()(gate.gate)
+app.command()(export.export)
 app.command()(label.label)
 app.command("list")(listing.listing)
 app.add_typer(study.app, name="study")
