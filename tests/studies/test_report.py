@@ -34,6 +34,11 @@ def test_says_what_says_nothing(page: str) -> None:
     assert "neither yes nor no (1)" in page
 
 
+def test_says_which_published_risks_are_touched(page: str) -> None:
+    assert "OWASP LLM Top 10 (2025): 0 of 10 touched" in page  # the toy measures are about no listed risk
+    assert "LLM01 Prompt Injection" in page and "not asked; advbench, harmbench" in page
+
+
 def test_shows_bounds_of_missing_verdicts(page: str) -> None:
     assert "50.0 to 55.0" in page
 

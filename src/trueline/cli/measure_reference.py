@@ -10,6 +10,7 @@ from trueline.catalog import MEASURES, find
 from trueline.core.fingerprint import fingerprint
 from trueline.core.measure import Component, Measure, Metric
 from trueline.data.sources import SOURCES
+from trueline.measures.crosswalk import crosswalk
 
 from .reference import write_or_check
 
@@ -21,6 +22,11 @@ and an example item.
 
 | name | component | paper | data | headline metric | floor |
 | --- | --- | --- | --- | --- | --- |
+"""
+CROSSWALK = """
+## Crosswalk to published lists of risks
+
+A measure touches a risk when its items are about it. That is not coverage: it shows how a model did on these items.
 """
 ARROWS = {"higher": " ↑", "lower": " ↓", "neither": ""}
 
@@ -35,7 +41,7 @@ def page() -> str:
         told = [_section(measure) for measure in measures if measure.component == component]
         if told:
             parts.append(f"\n## {component.capitalize()}\n\n" + "\n".join(told))
-    return "".join(parts)
+    return "".join([*parts, *_crosswalk()])
 
 
 def _row(measure: type[Measure]) -> str:
@@ -71,7 +77,21 @@ def _facts(measure: type[Measure]) -> Iterator[str]:
     if measure.testbed is not None:
         yield f"On the testbed: its items of the family `{measure.testbed}`."
     yield f"Metrics: {'; '.join(f'`{m.name}`: {m.definition}' for m in measure.metrics)}."
+    if (touched := crosswalk().words(measure.name)) is not None:
+        yield f"Touches: {touched}."
     yield f"Caution: {measure.caution}"
+
+
+def _crosswalk() -> Iterator[str]:
+    """Each list of risks with the measures that touch them."""
+    yield CROSSWALK
+    for framework in crosswalk().frameworks:
+        yield f"\n### [{framework.title}]({framework.source}), {framework.edition}\n\n"
+        yield "| risk | measures |\n| --- | --- |\n"
+        for risk in crosswalk().risks():
+            if risk.framework == framework:
+                measures = ", ".join(f"`{name}`" for name in risk.measures) or f"none: {risk.untouched}"
+                yield f"| {risk.code} {risk.title} | {measures} |\n"
 
 
 if __name__ == "__main__":

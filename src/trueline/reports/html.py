@@ -10,6 +10,7 @@ from typing import Any
 from markupsafe import Markup
 
 from trueline.core.measure import Metric
+from trueline.measures.crosswalk import Risk, crosswalk
 from trueline.studies.frontier import Axis, Frontier, capability_axes, frontier, harm_axes
 from trueline.studies.results import ArmResult, CellResult, MetricResult, StudyResults
 from trueline.studies.scaling import ScaleCurve, capability_tracking, scale_curves, tracking_words
@@ -68,6 +69,8 @@ def render(results: StudyResults) -> str:
         words=words,
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         sources=_sources(results),
+        touches=crosswalk().words,
+        risks=_risks(results),
         totals=_totals(results),
     )
 
@@ -184,6 +187,16 @@ def _quiet(results: StudyResults) -> Mapping[str, Mapping[tuple[str, str], list[
 def _sources(results: StudyResults) -> list[tuple[str, str, int]]:
     data = results.plan.get("data", {})
     return [(name, entry["digest"], entry["items"]) for name, entry in sorted(data.items())]
+
+
+def _risks(results: StudyResults) -> Mapping[str, list[tuple[Risk, list[str]]]]:
+    """Each published list of risks, with the titles of this study's measures that touch each of its entries."""
+    titles = {cell.measure: cell.title for cell in results.cells}
+    lists: dict[str, list[tuple[Risk, list[str]]]] = {}
+    for risk in crosswalk().risks():
+        asked = [titles[name] for name in risk.measures if name in titles]
+        lists.setdefault(f"{risk.framework.title} ({risk.framework.edition})", []).append((risk, asked))
+    return lists
 
 
 def _totals(results: StudyResults) -> Mapping[str, Any]:
