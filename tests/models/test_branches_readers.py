@@ -59,10 +59,12 @@ def _gradients(head: Head, reader: Any, hidden: Tensor, targets: Tensor, slopes:
     "scaling", [LogitScaling(), LogitScaling(scale=0.3), LogitScaling(scale=2.0, cap=3.0)]
 )
 @pytest.mark.parametrize("chunk", [1, 4, 100])
+@pytest.mark.parametrize("kept", [0, 5, 100])
 def test_the_fused_and_the_checkpointed_head_equal_plain_autograd(
-    monkeypatch: pytest.MonkeyPatch, bias: bool, scaling: LogitScaling, chunk: int
+    monkeypatch: pytest.MonkeyPatch, bias: bool, scaling: LogitScaling, chunk: int, kept: int
 ) -> None:
     monkeypatch.setattr(heads, "CPU_CHUNK", 11 * chunk)
+    monkeypatch.setattr(heads, "CPU_KEPT", 11 * kept)
     torch.manual_seed(0)
     module = nn.Linear(5, 11, bias=bias).double()
     hidden = torch.randn(9, 5).double().requires_grad_()

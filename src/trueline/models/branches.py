@@ -5,7 +5,8 @@ one prompt with K continuations. Trees are packed into rows up to a token budget
 and itself, positions restart at each branch, and only the predicting positions go through the head, in
 chunks, to *readers*. Two paths give the same numbers: *tree* (one masked row) and *flat* (a plain causal row
 a branch), which serves where a tree is not exact (recurrent layers) or not worth it (one branch, or short
-trunks). ``plan`` says which was taken and what it saves.
+trunks). ``plan`` says which was taken and what it saves. On a CPU, trees and rows that are not tiny are joined in
+one row without padding, which is attended block by block (``block_attention``).
 
 On a GPU above about 4 k tokens a row, flex attention would be the faster mask; it is not built here.
 
@@ -22,8 +23,8 @@ from torch import Tensor, nn
 from trueline.core.errors import InputError
 
 from .heads import read_hidden
-from .packing import Batch, Piece, Reading, lay_out, pack, worth_sharing
-from .paths import head_of, known, unwrap
+from .packing import Batch, Piece, Reading, join, lay_out, pack, worth_joining, worth_sharing
+from .paths import device_of, head_of, known, unwrap
 from .readers import Reader, log_probability
 from .shared_prefix import Prefix
 from .trees import Tree, build_tree
@@ -94,16 +95,25 @@ def plan(
     if path == "tree" and found.path != "tree":
         raise InputError(f"path 'tree' is not exact on this model ({found.reason}); use 'auto' or 'flat'.")
     hidden = int(unwrap(model).config.get_text_config().hidden_size)
+    # measured on a CPU only; a row a branch is what "flat" asks for, and blocks know no prefix
+    joins = found.joins and path != "flat" and prefix is None and device_of(model).type == "cpu"
+    window = None if found.layers is None else found.layers.narrowest
     masked: list[Piece] = []
     plain: list[Piece] = []
+    joined: list[Piece] = []
     shared_trees = 0
     for index, tree in enumerate(trees):
-        shared = path == "tree" or (path == "auto" and found.path == "tree" and worth_sharing(tree, hidden))
+        shared = path == "tree" or (
+            path == "auto" and found.path == "tree" and worth_sharing(tree, hidden, joined=joins)
+        )
         shared_trees += shared
-        (masked if shared else plain).extend(lay_out(tree, index, shared=shared, reading=reading))
+        for piece in lay_out(tree, index, shared=shared, reading=reading):
+            apart = masked if shared else plain
+            (joined if joins and worth_joining(piece, window) else apart).append(piece)
     before = 0 if prefix is None else prefix.length
-    _check_sizes(model, trees, masked + plain, before)
-    batches = pack(masked, budget=_own_budget(token_budget, masked, before), masked=True)
+    _check_sizes(model, trees, joined + masked + plain, before)
+    batches = join(joined, budget=token_budget)
+    batches += pack(masked, budget=_own_budget(token_budget, masked, before), masked=True)
     batches += pack(plain, budget=token_budget, masked=False)
     return Plan(
         batches=tuple(batches),

@@ -2,8 +2,8 @@
 
 A vocabulary of 256 k over a row of 8 k tokens would be 8 GB in fp32, so logits exist for a chunk at a time.
 Under gradients the chunk is computed again in the backward pass: for log-probabilities over a plain linear
-head by :class:`_LogProbability` (which also adds up the weight gradient in place), otherwise by
-checkpointing.
+head by :class:`_LogProbability` (which also adds up the weight gradient in place, and on a CPU keeps the first
+chunks instead, up to a limit), otherwise by checkpointing.
 
 Shapes: P positions, D hidden units, V vocabulary.
 """
@@ -23,6 +23,9 @@ from .readers import Reader, entropy_without_gradient, log_probability
 # Logits held at once, in elements: 8 MB in fp32 stays near a CPU's cache (larger and smaller chunks were
 # slower there); an accelerator wants larger products.
 CPU_CHUNK, DEVICE_CHUNK = 2**21, 2**26
+# Exponentials of logits kept for the backward pass on a CPU, in elements (128 MB in fp32): there computing them again
+# takes a fourth of the head's time.
+CPU_KEPT = 2**25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +85,10 @@ def read_hidden(head: Head, hidden: Tensor, targets: Tensor, readers: Sequence[R
         weight, bias = head.module.weight, head.module.bias
         fused: Callable[..., tuple[Tensor, Tensor | None]] = _LogProbability.apply
         spread = entropy_without_gradient in readers
-        logps, entropies = fused(hidden, weight, bias, targets, head.scaling, chunk, spread)
+        # under a cap the gradient needs the logits themselves
+        keeps = torch.is_grad_enabled() and hidden.device.type == "cpu" and head.scaling.cap is None
+        room = CPU_KEPT if keeps else 0
+        logps, entropies = fused(hidden, weight, bias, targets, head.scaling, chunk, room, spread)
         return tuple(logps if reader is log_probability else entropies for reader in readers)
 
     def read(states: Tensor, wanted: Tensor) -> tuple[Any, ...]:
@@ -102,10 +108,10 @@ def _join(parts: list[Any]) -> Any:
 
 
 class _LogProbability(torch.autograd.Function):
-    """log p(target) over a linear head, chunk by chunk; the backward pass computes each chunk again.
+    """log p(target) over a linear head, chunk by chunk; the backward pass computes again what was not kept.
 
-    With ``spread`` also the entropy, log Σ exp(y) − Σ p y, without gradient.
-    With z = s W h, y = c tanh(z / c) and p = softmax(y): d log p_t / dy = onehot(t) - p.
+    ``room`` is how many exponentials may be kept. With ``spread`` also the entropy, log Σ exp(y) − Σ p y, without
+    gradient. With z = s W h, y = c tanh(z / c) and p = softmax(y): d log p_t / dy = onehot(t) - p.
     """
 
     @staticmethod
@@ -117,23 +123,33 @@ class _LogProbability(torch.autograd.Function):
         targets: Tensor,
         scaling: LogitScaling,
         chunk: int,
+        room: int,
         spread: bool,
     ) -> tuple[Tensor, Tensor | None]:
         # Under autocast a weight is cast once here, not once a chunk.
         dtype = _compute_dtype(weight)
         hidden, weight = hidden.to(dtype), weight.to(dtype)
         bias = None if bias is None else bias.to(dtype)
-        logps, norms, entropies = [], [], []
+        room = room if any(ctx.needs_input_grad) else 0
+        logps, norms, sums, entropies, kept = [], [], [], [], []
         for states, wanted in zip(torch.split(hidden, chunk), torch.split(targets, chunk)):
             logits = scaling(at_least_fp32(functional.linear(states, weight, bias)))
-            norm = torch.logsumexp(logits, dim=-1)
-            logps.append(logits.gather(-1, wanted[:, None])[:, 0] - norm)
-            norms.append(norm)
+            top = logits.amax(dim=-1, keepdim=True)
+            picked = (logits.gather(-1, wanted[:, None]) - top)[:, 0]
+            below = logits.sub_(top)
+            powers = below.exp() if spread else below.exp_()
+            total = powers.sum(dim=-1)
+            logps.append(picked - total.log())
+            norms.append(top[:, 0] + total.log())
+            sums.append(total)
             if spread:
-                shares = (logits - norm[:, None]).exp_()
                 # a token of probability 0 may have the logit −inf: it adds nothing
-                entropies.append(norm - shares.mul_(logits.masked_fill_(shares == 0, 0.0)).sum(-1))
-        ctx.save_for_backward(hidden, weight, bias, targets, torch.cat(norms))
+                weighed = below.masked_fill_(powers == 0, 0.0).mul_(powers).sum(dim=-1)
+                entropies.append(total.log() - weighed / total)
+            room -= powers.numel()
+            if room >= 0:
+                kept.append(powers)
+        ctx.save_for_backward(hidden, weight, bias, targets, torch.cat(norms), torch.cat(sums), *kept)
         ctx.scaling, ctx.chunk = scaling, chunk
         if not spread:
             return torch.cat(logps), None
@@ -144,18 +160,23 @@ class _LogProbability(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor, _: Tensor | None) -> tuple[Tensor | None, ...]:
-        hidden, weight, bias, targets, norms = ctx.saved_tensors
+        hidden, weight, bias, targets, norms, sums, *kept = ctx.saved_tensors
         needs_hidden, needs_weight, needs_bias = ctx.needs_input_grad[:3]
         wide = torch.promote_types(weight.dtype, torch.float32)
         grad_weight = torch.zeros(weight.shape, dtype=wide, device=weight.device) if needs_weight else None
         grad_bias = torch.zeros(len(weight), dtype=wide, device=weight.device) if needs_bias else None
         grad_hidden = []
-        pieces = zip(*(torch.split(tensor, ctx.chunk) for tensor in (hidden, targets, norms, grad)))
+        pieces = zip(*(torch.split(tensor, ctx.chunk) for tensor in (hidden, targets, norms, sums, grad)))
         with torch.autocast(weight.device.type, enabled=False):
-            for states, wanted, norm, slope in pieces:
-                logits = ctx.scaling(at_least_fp32(functional.linear(states, weight, bias)))
-                tail = None if ctx.scaling.cap is None else 1 - (logits / ctx.scaling.cap).square()
-                back = (logits - norm[:, None]).exp_().mul_(-slope[:, None])
+            for number, (states, wanted, norm, total, slope) in enumerate(pieces):
+                tail = None
+                if number < len(kept):
+                    back = kept[number] * (-slope / total)[:, None]
+                else:
+                    logits = ctx.scaling(at_least_fp32(functional.linear(states, weight, bias)))
+                    if ctx.scaling.cap is not None:
+                        tail = 1 - (logits / ctx.scaling.cap).square()
+                    back = logits.sub_(norm[:, None]).exp_().mul_(-slope[:, None])
                 back.scatter_add_(1, wanted[:, None], slope[:, None])
                 if tail is not None:
                     back *= tail
@@ -174,6 +195,7 @@ class _LogProbability(torch.autograd.Function):
             torch.cat(grad_hidden) if needs_hidden else None,
             grad_weight,
             grad_bias,
+            None,
             None,
             None,
             None,

@@ -32,6 +32,11 @@ class Layers:
 
     windows: dict[str, int | None]
 
+    @property
+    def narrowest(self) -> int | None:
+        """The shortest window of any layer, None where all are full."""
+        return min((window for window in self.windows.values() if window is not None), default=None)
+
 
 def layer_kinds(config: Any) -> Layers | str:
     """The layer kinds of a transformers text configuration, or why a tree mask cannot serve it."""

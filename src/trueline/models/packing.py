@@ -2,8 +2,9 @@
 
 A *piece* is what must lie in one row: a trunk with the segments that branch off it. A tree is either one
 piece (its trunk is computed once and a mask keeps the segments apart) or one piece a segment (*chains*, which
-need no mask: under causal attention right padding is never seen). The last token of a branch predicts
-nothing, so it is left out of the row: a tree of one-token options costs its trunk alone.
+need no mask: under causal attention right padding is never seen). Where attention runs block by block
+(``block_attention``), pieces of any lengths are *joined* in one row without padding. The last token of a branch
+predicts nothing, so it is left out of the row: a tree of one-token options costs its trunk alone.
 
 Costs are in linear-layer token units. Measured on one CPU core with 256 to 384 hidden units: attention under
 a dense mask costs L / (4 d) of the linear layers for a row of L tokens and d hidden units, causal attention
@@ -20,6 +21,8 @@ Reading = Literal["predicting", "final", "whole"]
 
 # Below this many tokens a forward pass costs its overhead, so padding is cheaper than another pass.
 _SMALL_BATCH = 512
+# A piece shorter than this is not worth calls of its own in every layer.
+_JOINED = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,11 +74,13 @@ class Piece:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """Rows of ``width`` columns that go through the model together. ``masked`` rows need a tree mask."""
+    """Rows of ``width`` columns that go through the model together. ``masked`` rows need a tree mask; the one row of
+    a ``joined`` batch has no padding and is attended block by block."""
 
     width: int
     rows: tuple[tuple[Piece, ...], ...]
     masked: bool
+    joined: bool = False
 
     @property
     def tokens(self) -> int:
@@ -119,16 +124,40 @@ def lay_out(tree: Tree, index: int, *, shared: bool, reading: Reading = "predict
     return pieces
 
 
-def worth_sharing(tree: Tree, hidden: int) -> bool:
-    """Whether one masked row is cheaper than one causal row a branch, for ``hidden`` units a layer."""
+def worth_sharing(tree: Tree, hidden: int, *, joined: bool = False) -> bool:
+    """Whether one row for all branches is cheaper than one causal row a branch, for ``hidden`` units a layer:
+    a masked row, or one attended block by block."""
     segments = [len(branch) - 1 for branch in tree.branches if len(branch) > 1]
     if len(segments) < 2:
         return False
     trunk = len(tree.trunk)
-    width = trunk + sum(segments)
-    shared = width * (1 + width / (4 * hidden))
     apart = sum((trunk + n) * (1 + (trunk + n) / (8 * hidden)) for n in segments)
-    return shared < apart
+    if joined:
+        over = sum(n * (1 + (trunk + n) / (4 * hidden)) for n in segments)
+        return trunk * (1 + trunk / (8 * hidden)) + over < apart
+    width = trunk + sum(segments)
+    return width * (1 + width / (4 * hidden)) < apart
+
+
+def worth_joining(piece: Piece, window: int | None) -> bool:
+    """Whether a piece goes into a row that is attended block by block, which knows no sliding window."""
+    return piece.length >= _JOINED and (window is None or piece.reach <= window)
+
+
+def join(pieces: Sequence[Piece], *, budget: int) -> list[Batch]:
+    """Batches of one row of at most ``budget`` tokens (one piece at least), longest pieces first."""
+    rows: list[list[Piece]] = []
+    width = 0
+    for piece in sorted(pieces, key=lambda p: -p.length):
+        if not rows or width + piece.length > budget:
+            rows.append([])
+            width = 0
+        rows[-1].append(piece)
+        width += piece.length
+    return [
+        Batch(width=sum(piece.length for piece in row), rows=(tuple(row),), masked=False, joined=True)
+        for row in rows
+    ]
 
 
 def pack(pieces: Sequence[Piece], *, budget: int, masked: bool) -> list[Batch]:

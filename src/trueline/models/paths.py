@@ -7,8 +7,8 @@ meaning what transformers means by them.
 """
 
 import inspect
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
@@ -18,29 +18,34 @@ from torch import Tensor, nn
 
 from trueline.core.errors import InputError
 
+from .block_attention import in_blocks
 from .heads import Head, LogitScaling, at_least_fp32
 from .masks import Layers, layer_kinds, tree_masks
-from .packing import Batch, lay_out, pack
+from .packing import Batch, join, lay_out, pack
 from .shared_prefix import Prefix, read_prefix, without
 from .trees import Tree
 
 _SERVED = ("sdpa", "eager")
+_UNSERVED = (TypeError, ValueError, RuntimeError, AttributeError, LookupError)  # what a model refuses with
 _TOLERANCE = {
     torch.float64: 1e-5,
     torch.float32: 1e-4,
 }  # relative; eager softmax is fp32 even in an fp64 model
 _PROBE = Tree(trunk=(3, 5, 7, 4, 6), branches=((5, 9, 3, 8), (2, 4, 9), (7, 8, 6)))
+_NEIGHBOUR = Tree(trunk=(4, 8, 2), branches=((6, 3, 9, 5),))  # in the same row: neither may see the other
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """What was found out about a model: the path and why, its layer kinds where a tree is exact, and whether
-    trees may continue a beginning that was read before (``shared_prefix``)."""
+    """What was found out about a model: the path and why, its layer kinds where a tree is exact, whether trees may
+    continue a beginning that was read before (``shared_prefix``), and whether a row can be attended block by block
+    (``block_attention``)."""
 
     path: Literal["tree", "flat"]
     reason: str
     layers: Layers | None
     prefixes: bool = False
+    joins: bool = False
 
 
 _paths: WeakKeyDictionary[nn.Module, dict[object, Known]] = WeakKeyDictionary()
@@ -113,34 +118,47 @@ def _find_path(model: Any) -> Known:
         return Known(path="flat", reason=why, layers=None)
     if "position_ids" not in inspect.signature(model.base_model.forward).parameters:
         return Known(path="flat", reason="flat: its forward takes no position_ids", layers=None)
+    pieces = [lay_out(tree, i, shared=True)[0] for i, tree in enumerate((_PROBE, _NEIGHBOUR))]
+    tolerance = _TOLERANCE.get(model.dtype, 5e-2)
     try:
-        gap = _probe_gap(model, layers)
-    except (TypeError, ValueError, RuntimeError, AttributeError, LookupError) as error:
+        gap = _probe_gap(model, pack(pieces, budget=64, masked=True), layers)
+    except _UNSERVED as error:
         return Known(path="flat", reason=f"flat: it refuses a tree mask ({error})", layers=None)
-    if not gap <= _TOLERANCE.get(model.dtype, 5e-2):
+    if not gap <= tolerance:
         return Known(
             path="flat", reason=f"flat: on a probe, its tree differed by {gap:.1g} (relative)", layers=None
         )
     kinds = ", ".join(kind if w is None else f"{kind} ({w})" for kind, w in layers.windows.items())
     reason = f"tree: {implementation} with a mask for {kinds}; equal to separate rows on a probe to {gap:.0e}"
-    return Known(path="tree", reason=reason, layers=layers, prefixes=_continues_prefixes(model, layers))
+    joins = False
+    if implementation == "sdpa" and getattr(model, "_supports_attention_backend", False):
+        with suppress(*_UNSERVED):
+            joins = _probe_gap(model, join(pieces, budget=64), layers) <= tolerance
+    prefixes = _continues_prefixes(model, layers)
+    return Known(path="tree", reason=reason, layers=layers, prefixes=prefixes, joins=joins)
 
 
-def _probe_gap(model: Any, layers: Layers) -> float:
-    """Largest difference of hidden states between the tree and its separate rows, over their largest
+def _probe_gap(model: Any, batches: Sequence[Batch], layers: Layers) -> float:
+    """Largest difference of hidden states between trees in batches and their separate rows, over their largest
     value."""
+    found: dict[tuple[int, int], Tensor] = {}
     gap = size = 0.0
     with _quiet(model):
-        (shared,) = pack(lay_out(_PROBE, 0, shared=True), budget=64, masked=True)
-        tree = run_body(model, shared, layers)[0]
-        reads = {read.branch: read.columns for read in shared.rows[0][0].reads}
-        for piece in lay_out(_PROBE, 0, shared=False):
-            (alone,) = pack([piece], budget=64, masked=False)
-            flat = run_body(model, alone, None)[0]
-            for read in piece.reads:
-                expected = flat[list(read.columns)]
-                gap = max(gap, float((tree[list(reads[read.branch])] - expected).abs().max()))
-                size = max(size, float(expected.abs().max()))
+        for batch in batches:
+            for states, row in zip(run_body(model, batch, layers), batch.rows):
+                start = 0
+                for piece in row:
+                    for read in piece.reads:
+                        found[read.tree, read.branch] = states[[start + column for column in read.columns]]
+                    start += piece.length
+        for index, tree in enumerate((_PROBE, _NEIGHBOUR)):
+            for piece in lay_out(tree, index, shared=False):
+                (alone,) = pack([piece], budget=64, masked=False)
+                flat = run_body(model, alone, None)[0]
+                for read in piece.reads:
+                    expected = flat[list(read.columns)]
+                    gap = max(gap, float((found[read.tree, read.branch] - expected).abs().max()))
+                    size = max(size, float(expected.abs().max()))
     return gap / size if size else float("nan")
 
 
@@ -154,7 +172,7 @@ def _continues_prefixes(model: Any, layers: Layers) -> bool:
         try:
             prefix = read_prefix(model, _PROBE.trunk[:at], device_of(model))
             found = run_body(model, rows, layers, prefix)
-        except (TypeError, ValueError, RuntimeError, AttributeError, LookupError):
+        except _UNSERVED:
             return False  # a cache of another form: trees are scored without one
         expected = run_body(model, whole, layers)[0, at:]
         gap = float((found - expected).abs().max()) / float(expected.abs().max())
@@ -199,18 +217,29 @@ def run_body(model: nn.Module, batch: Batch, layers: Layers | None, prefix: Pref
     device = device_of(model)
     rows = [[token for piece in row for token in piece.tokens()] for row in batch.rows]
     tokens = torch.tensor([row + row[:1] * (batch.width - len(row)) for row in rows], device=device)
+    if batch.joined:
+        with in_blocks(inner, batch):
+            joined: Tensor = inner.base_model(
+                input_ids=tokens, position_ids=_positions(batch, device), use_cache=False
+            )[0]
+        return joined
     if not batch.masked or layers is None:
         output: Tensor = inner.base_model(input_ids=tokens, use_cache=False)[0]
         return output
-    places = [[place for piece in row for place in piece.positions()] for row in batch.rows]
     before = 0 if prefix is None else prefix.length
-    positions = before + torch.tensor([row + [0] * (batch.width - len(row)) for row in places], device=device)
     masks = tree_masks(batch, layers, device=device, dtype=inner.dtype, before=before)
     cached = (
         {"use_cache": False} if prefix is None else {"use_cache": True, "past_key_values": prefix.cache()}
     )
+    positions = before + _positions(batch, device)
     output = inner.base_model(input_ids=tokens, attention_mask=masks, position_ids=positions, **cached)[0]
     return output
+
+
+def _positions(batch: Batch, device: torch.device) -> Tensor:
+    """Position ids of rows, 0 where they are padded: [R, L]."""
+    places = [[place for piece in row for place in piece.positions()] for row in batch.rows]
+    return torch.tensor([row + [0] * (batch.width - len(row)) for row in places], device=device)
 
 
 @contextmanager

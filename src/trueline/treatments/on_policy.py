@@ -12,7 +12,7 @@ from trueline.data.preferences import prompt_of
 from trueline.judges.refusal import RefusalPatterns, refusal_pattern
 
 from .reward import check_reward_dials, find_reward
-from .trained import Feed, TrainedTreatment, train_folder, within_window
+from .trained import Feed, TrainedTreatment, on_cpu, train_folder, within_window
 
 if TYPE_CHECKING:
     from trueline.training.groups import Method, RolloutConfig
@@ -92,6 +92,7 @@ class OnPolicyTreatment(TrainedTreatment):
         """A new target with trained weights. Raises InputError without a local model, prompts or a reward."""
         from trueline.training.history import thinned
         from trueline.training.rollouts import Rollouts, prompts_digest
+        from trueline.training.vllm_generating import usual_generator
 
         from .copies import codec_of, fresh_model, local, trained_target
 
@@ -120,10 +121,12 @@ class OnPolicyTreatment(TrainedTreatment):
             seed=config.seed,
             watch=self._watched(resources, reward),
             constraint=constraint,
+            generator=usual_generator(cpu=on_cpu(base)),
         )
         limits = None if constraint is None else constraint.settings()
+        draws = rollouts.generator.fingerprint()
         data = {
-            "digest": fingerprint([prompts_digest(prompts), reward.fingerprint(), limits]),
+            "digest": fingerprint([prompts_digest(prompts), reward.fingerprint(), limits, draws]),
             "prompts": len(prompts),
             "left out": rollouts.too_long,
             "reward": reward.fingerprint(),

@@ -204,6 +204,11 @@ class Feed:
     seconds: float = 0.0
 
 
+def on_cpu(base: "LocalTarget") -> bool:
+    """Whether the target runs on the CPU, and so is trained there."""
+    return str(base.source.describe()["device"]) == "cpu"
+
+
 def train_folder(
     base: "LocalTarget",
     feed: Callable[[Any], Feed],
@@ -232,7 +237,7 @@ def train_folder(
     if complete is not None:
         return folder / MODEL, complete
     make_folder(folder)
-    cpu = str(base.source.describe()["device"]) == "cpu"
+    cpu = on_cpu(base)
     accelerator = Accelerator(cpu=cpu)
     model = build().to(accelerator.device)
     made = feed(model)
