@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -34,11 +34,13 @@ class StubServer:
                     number = len(stub.seen)
                 if stub.wait_after is not None and number > stub.wait_after:
                     stub.gate.wait(30)
-                failed = stub.fail(number)
-                answer = {"error": {"message": "boom"}} if failed else stub.completion(number)
-                data = json.dumps(answer).encode()
-                self.send_response(500 if failed else 200)
-                self.send_header("Content-Type", "application/json")
+                status, headers, data = stub.reply(number, body)
+                if not data:
+                    self.close_connection = True
+                    return
+                self.send_response(status)
+                for name, value in {"Content-Type": "application/json", **headers}.items():
+                    self.send_header(name, value)
                 self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
                 self.wfile.write(data)
@@ -61,6 +63,12 @@ class StubServer:
     def address(self) -> str:
         """What a user writes."""
         return f"openai:tiny@http://127.0.0.1:{self.server.server_address[1]}/v1"
+
+    def reply(self, number: int, body: Mapping[str, Any]) -> tuple[int, dict[str, str], bytes]:
+        """Status, headers and body for the n-th request; without a body the connection is closed."""
+        failed = self.fail(number)
+        answer = {"error": {"message": "boom"}} if failed else self.completion(number)
+        return 500 if failed else 200, {}, json.dumps(answer).encode()
 
     def completion(self, number: int) -> dict[str, Any]:
         """The answer to the n-th request."""

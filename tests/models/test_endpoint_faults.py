@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -54,6 +56,7 @@ class Reply:
     cut: bool = False
     after_s: float = 0.0
     drip: bool = False
+    reset: bool = False  # the connection, after half of the body
 
     def bytes(self) -> bytes:
         return self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
@@ -85,7 +88,13 @@ class Stub:
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                if reply.cut:
+                if reply.reset:
+                    self.wfile.write(body[: len(body) // 2])
+                    self.wfile.flush()
+                    at_once = struct.pack("ii", 1, 0)  # close() then sends RST rather than FIN
+                    self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+                    self.close_connection = True
+                elif reply.cut:
                     self.wfile.write(body[: len(body) // 2])
                     self.close_connection = True
                 elif reply.drip:
@@ -201,6 +210,11 @@ FAULTS: dict[str, Callable[[], Reply]] = {
     "an error in a 200 answer": lambda: Reply(failure("upstream failed")),
     "a hang": lambda: Reply(after_s=3.0),
     "a drip": lambda: Reply(drip=True),
+    "a reset": lambda: Reply(reset=True),
+    "a body that is not the gzip it says": lambda: Reply(headers={"Content-Encoding": "gzip"}),
+    "a 200 without a body": lambda: Reply(b"", headers={"Content-Type": "text/plain"}),
+    "bytes that are no text": lambda: Reply(bytes(range(256))),
+    "a number for a text": lambda: Reply(finished("stop", 1.0)),  # type: ignore[arg-type]
 }
 SLOW = {"a hang", "a drip"}
 
@@ -310,6 +324,8 @@ OUTCOMES: dict[str, tuple[Reply, str, str]] = {
     "filtered prompt": (Reply(failure("filtered", code="content_filter"), 400), "provider-filtered", ""),
     "refusal": (Reply(answer(None, refusal="I can't help.")), "model-refused", "I can't help."),  # type: ignore[arg-type]
     "an empty answer": (Reply(finished("stop", "")), "answered", ""),
+    "half an emoji": (Reply(finished("length", "Use \ud83d")), "truncated", "Use \ufffd"),
+    "a whole emoji": (Reply(finished("stop", "\U0001f600")), "answered", "\U0001f600"),
     "parts": (Reply(finished("stop", [{"type": "text", "text": "Use"}])), "answered", "Use"),  # type: ignore[arg-type]
 }
 

@@ -1,5 +1,7 @@
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
+import postgres_server
 import pytest
 import toy_study
 
@@ -19,3 +21,22 @@ def counter(monkeypatch: pytest.MonkeyPatch) -> Iterator[toy_study.Counter]:
     catalog.names.cache_clear()
     yield target
     catalog.names.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def new_schema() -> Iterator[Callable[[], str]]:
+    """Makes an empty PostgreSQL schema and gives its URL; skips where no server can be started."""
+    pytest.importorskip("psycopg", reason="psycopg is not installed (the extra postgres)")
+    found = postgres_server.binaries()
+    if found is None:
+        pytest.skip("no PostgreSQL server is installed here (Debian: apt-get install postgresql)")
+    with postgres_server.running(found) as make:
+        yield make
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where a store may be: a folder, or a PostgreSQL schema of its own."""
+    if request.param == "sqlite":
+        return str(tmp_path / "store")
+    return str(request.getfixturevalue("new_schema")())

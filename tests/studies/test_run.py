@@ -9,7 +9,7 @@ from trueline.studies.compare import compare_arms
 from trueline.studies.frontier import Axis, frontier
 from trueline.studies.gate import Policy, gate, junit
 from trueline.studies.plan import make_plan
-from trueline.studies.results import open_store, read_results
+from trueline.studies.results import read_results
 from trueline.studies.run import RunReport, run_study
 from trueline.studies.spec import parse_spec
 
@@ -105,33 +105,6 @@ def test_paired_change_is_primary_and_corrected(counter: Counter, tmp_path: Path
     assert result.effect == "unclear"
 
 
-def test_corrupt_row_is_found_and_redone(counter: Counter, tmp_path: Path) -> None:
-    run(tmp_path)
-    with sqlite3.connect(tmp_path / "store.sqlite") as database:
-        changed = database.execute(
-            "UPDATE verdicts SET content = replace(content, '1.0', '0.0') WHERE rowid = 1 OR rowid = 2"
-        ).rowcount
-        assert changed == 2
-    database.close()
-    store = open_store(tmp_path)
-    assert len(store.verify().corrupt) >= 1
-    store.close()
-    made = run(tmp_path).made
-    assert made >= 1
-    store = open_store(tmp_path)
-    assert store.verify().whole
-    store.close()
-
-
-def test_newer_store_is_refused(counter: Counter, tmp_path: Path) -> None:
-    run(tmp_path)
-    with sqlite3.connect(tmp_path / "store.sqlite") as database:
-        database.execute("UPDATE meta SET value = '99' WHERE name = 'schema'")
-    database.close()
-    with pytest.raises(InputError, match="newer Trueline"):
-        run(tmp_path)
-
-
 def test_damaged_store_is_one_sentence(counter: Counter, tmp_path: Path) -> None:
     (tmp_path / "store.sqlite").write_bytes(b"not a database" * 100)
     with pytest.raises(InputError, match="not a Trueline store"):
@@ -191,12 +164,3 @@ def test_half_finished_gate_is_inconclusive(counter: Counter, tmp_path: Path) ->
     policy = Policy.model_validate({"rules": [{"measure": "parity", "metric": "right", "max": 1}]})
     (rule,) = gate(read_results(tmp_path), policy).rules
     assert rule.outcome == "inconclusive" and "3 of 20" in rule.words
-
-
-def test_two_writers_lose_nothing(counter: Counter, tmp_path: Path) -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda n: run(tmp_path, limit=20 - n), range(2)))
-    report = run(tmp_path)
-    assert (report.made, report.stored) == (0, 40)

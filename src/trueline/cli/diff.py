@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .options import Device, Dtype, Limit, Model, Out, Seed
+from .options import Detect, Device, Dtype, Limit, Model, Out, Seed
 
 
 def diff(
@@ -14,9 +14,11 @@ def diff(
     suite: Annotated[str, typer.Option("--suite", help="quick, standard or full.")] = "quick",
     out: Out = Path("runs/diff"),
     limit: Limit = None,
+    detect: Detect = None,
     seed: Seed = 0,
     dtype: Dtype = "auto",
     device: Device = "cpu",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
 ) -> None:
     """What did my fine-tune do? The same items asked of both models, with paired changes.
 
@@ -31,6 +33,9 @@ def diff(
     if base == tuned:
         raise InputError(f"BASE and TUNED are both {base!r}; give two models.")
     limits = {name: min(n, limit) if limit else n for name, n in suite_measures(suite).items()}
+    capped = (
+        limits if detect is None or limit else {}
+    )  # the suite's own sizes are no limit to what is detected
     options = {"dtype": dtype, "device": device}
     spec = parse_spec(
         {
@@ -41,9 +46,11 @@ def diff(
                 {"name": "replace", "label": "tuned", "model": tuned, **options},
             ],
             "measures": list(limits),
-            "limits": limits,
+            "limits": capped,
+            "limit": limit,
+            "detect": detect,
             "attacks": ["direct"],
             "seeds": [seed],
         }
     )
-    run(spec, out)
+    run(spec, out, dry_run=dry_run)

@@ -7,7 +7,7 @@ import typer
 
 from trueline.interop.formats import Format
 
-from .options import StudyFolder
+from .options import StudyFolder, beside
 
 
 def export(
@@ -25,5 +25,5 @@ def export(
     """
     from trueline.interop.export import export as write
 
-    for path in write(folder, to, out or folder / to.value, arm=arm):
+    for path in write(folder, to, out or beside(folder, to.value), arm=arm):
         typer.echo(str(path.resolve()))

@@ -49,7 +49,7 @@ def label(
         raise InputError("--csv writes a sheet and --import reads one; give one of the two.")
     plan = open_store(folder).meta("plan").get("")
     if plan is None:
-        raise InputError(f"{str(folder)!r} holds a store without a plan: run trueline study run again on it.")
+        raise InputError("the study has no plan in its store: run trueline study run again on it.")
     store = Store(folder)
     try:
         sample = draw(store, plan, *choose_metric(plan, measure, metric), attack, n, seed)

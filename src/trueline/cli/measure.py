@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .options import Device, Dtype, Limit, Model, Out, Quantize, Seed
+from .options import Detect, Device, Dtype, Limit, Model, Out, Quantize, Seed
 
 
 def measure(
@@ -17,6 +17,7 @@ def measure(
         list[str] | None, typer.Option("--attack", help="An attack, besides asking directly.")
     ] = None,
     limit: Limit = None,
+    detect: Detect = None,
     seed: Seed = 0,
     out: Out = Path("runs/measure"),
     dtype: Dtype = "auto",
@@ -60,6 +61,7 @@ def measure(
             "measures": measures,
             "attacks": ["direct", *(a for a in attacks or [] if a != "direct")],
             "limit": limit,
+            "detect": detect,
             "seeds": [seed],
         }
     )

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .options import StudyFolder
+from .options import StudyFolder, beside
 
 
 def report(
@@ -30,4 +30,4 @@ def report(
     from trueline.reports.html import write_report
     from trueline.studies.results import read_results
 
-    typer.echo(str(write_report(read_results(folder), out or folder / "report.html").resolve()))
+    typer.echo(str(write_report(read_results(folder), out or beside(folder, "report.html")).resolve()))

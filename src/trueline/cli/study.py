@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .options import Limit, StudyFolder
+from .options import Detect, Limit, StudyFolder
 
 app = typer.Typer(help="Run a study file, or verify what a study stored.", no_args_is_help=True)
 
@@ -23,6 +23,7 @@ def run_study_file(
         float | None, typer.Option("--max-cost", help="Refuse to start above this many US dollars.")
     ] = None,
     limit: Limit = None,
+    detect: Detect = None,
     examples: Annotated[
         int | None, typer.Option("--examples", min=1, help="Training examples of trained treatments.")
     ] = None,
@@ -44,7 +45,8 @@ def run_study_file(
     from .runs import refuse, run, run_methods
 
     if is_comparison(file):
-        refuse("a comparison file says it itself", limit=limit, examples=examples, max_cost=max_cost)
+        given = {"limit": limit, "detect": detect, "examples": examples, "max_cost": max_cost}
+        refuse("a comparison file says it itself", **given)
         run_methods(file, out, budget=budget, only=only, dry_run=dry_run)
         return
     refuse("only a comparison of methods has it", budget=budget, only=only)
@@ -52,6 +54,8 @@ def run_study_file(
     if limit is not None:
         limits = {name: min(n, limit) for name, n in spec.limits.items()}
         spec = spec.model_copy(update={"limit": limit, "limits": limits})
+    if detect is not None:
+        spec = spec.model_copy(update={"detect": detect})
     if examples is not None:
         spec = spec.model_copy(update={"examples": examples})
     run(spec, out or Path("runs") / spec.name, dry_run=dry_run, max_cost=max_cost)

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from trueline.studies.plan import Plan
 
 LEGEND = "▲ better, ▼ worse, ◆ changed than the first column, after correction · (n) uninformative · n/m not measurable"
+DETECTS = (
+    "detects: smallest change in points found with 80 % power, of a rate near 50 %, with half of its variance "
+    "shared by the arms; with primaries, at 5 % divided by their number"
+)
 FIRST_COLUMN = 26
 MARKED_VALUE = 7  # characters of the widest usual value, such as (100.0)
 
@@ -94,15 +98,23 @@ def _row_name(cell: object) -> str:
 
 def plan_table(plan: "Plan", console: Console) -> None:
     """What a study would ask, what it may take, and what it cannot measure."""
-    table = _table("arm · measure · attack", "items", "requests", "prompt tok", "max new tok")
+    table = _table("arm · measure · attack", "items", "requests", "prompt tok", "max new tok", "detects")
     for cell in plan.cells:
         name = escape(f"{cell.arm.label} · {cell.measure.name} · {cell.attack.name}")
         if cell.reason is not None:
             table.add_row(name, f"[yellow]not measurable: {escape(cell.reason)}[/]")
             continue
         counts = (cell.item_count, cell.requests, cell.prompt_tokens, cell.max_tokens)
-        table.add_row(name, *(f"{count:,}" for count in counts))
+        seen = "–" if cell.detectable is None else f"{100 * cell.detectable:.1f}"
+        table.add_row(name, *(f"{count:,}" for count in counts), seen)
     console.print(table)
+    console.print(f"[dim]{DETECTS}[/dim]")
+    prices = _table("target", "requests", "prompt tok", "max new tok", "time", "US $")
+    for each in plan.prices:
+        sizes = (each.requests, each.prompt_tokens, each.max_tokens)
+        name = escape(f"{each.target} ({each.kind})")
+        prices.add_row(name, *(f"{size:,}" for size in sizes), _time(each.seconds), _dollars(each.dollars))
+    console.print(prices)
     cells = plan.measurable
     console.print(
         f"{len(cells)} cells, {sum(c.requests for c in cells):,} requests; measuring takes roughly up to "
@@ -111,18 +123,38 @@ def plan_table(plan: "Plan", console: Console) -> None:
     price = plan.cost()
     if price is not None:
         console.print(f"At the given tariff: roughly up to ${price:.2f}.")
+    if plan.spec.detect is not None:
+        _detection(plan, plan.spec.detect, console)
     if plan.primary:
         console.print("Primary hypotheses, named before the run:")
         for primary in plan.primary:
             console.print(escape(f"  {primary.measure}.{primary.metric} ({primary.attack}) on {primary.arm}"))
-    from trueline.studies.plan import detectable
 
-    smallest = [d for cell in cells if (d := detectable(cell)) is not None]
-    if smallest:
-        console.print(
-            f"Smallest change of a 50 % rate seen with 80 % power: {100 * min(smallest):.0f} to "
-            f"{100 * max(smallest):.0f} points, depending on the items of the cell."
-        )
+
+def _detection(plan: "Plan", effect: float, console: Console) -> None:
+    """Whether each measure's items detect the change that they are to detect."""
+    console.print(f"To detect a change of {100 * effect:g} points:", highlight=False)
+    found = {(c.arm.target.name, c.measure.name): (c.item_count, c.detectable) for c in plan.measurable}
+    for (target, measure), (items, seen) in found.items():
+        if seen is None:
+            words = (
+                "its planned metric is no mean of item scores, so no formula says; all its items are asked"
+            )
+        elif seen <= effect * (1 + 1e-9):
+            words = f"{items:,} items do"
+        else:
+            words = f"{items:,} items do not; they detect {100 * seen:.1f} points"
+        console.print(escape(f"  {measure} ({target}): {words}."), highlight=False)
+
+
+def _time(seconds: float | None) -> str:
+    if seconds is None:
+        return "?"
+    return f"{seconds / 60:.0f} min" if seconds >= 60 else f"{seconds:.0f} s"
+
+
+def _dollars(dollars: float | None) -> str:
+    return "?" if dollars is None else f"{dollars:.2f}"
 
 
 def comparison_table(rows: "Sequence[Comparison]", console: Console) -> None:

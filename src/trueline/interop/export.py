@@ -9,7 +9,7 @@ from trueline.studies.store import make_folder
 from .formats import Format
 
 
-def export(folder: Path, to: Format, out: Path, *, arm: str | None = None) -> list[Path]:
+def export(folder: Path | str, to: Format, out: Path, *, arm: str | None = None) -> list[Path]:
     """Write a study into the folder ``out``; returns the files written.
 
     Raises:

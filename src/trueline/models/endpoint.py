@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from dataclasses import asdict
+from time import monotonic
 from typing import Any, TypeVar
 
 from trueline.core.errors import InputError, NotMeasurableError
@@ -38,6 +39,7 @@ class EndpointTarget:
         self.config = config
         self._transport = Transport(config)
         self._probed: tuple[str, str] | None = None  # (reported model, system fingerprint)
+        self._probe_s: float | None = None
         self._gives_logprobs = False
         self._echoes = False
 
@@ -107,7 +109,10 @@ class EndpointTarget:
             "log-probabilities": self._gives_logprobs,
             "usage": asdict(self.usage),
             "cost in USD": self.cost(),
+            "concurrency": self.config.concurrency,
             "highest concurrency": self.limit.peak,
+            "probe seconds": self._probe_s,
+            "tariff": asdict(self.config.tariff) if self.config.tariff is not None else None,
         }
 
     def cost(self) -> float | None:
@@ -120,6 +125,7 @@ class EndpointTarget:
         """Learn what the server can do, by one to three short requests; raises as ``generate`` does."""
         sampling = Sampling(max_tokens=16)
         body = {"messages": as_json((user("Say yes."),)), **self._sampling_fields("", sampling, 0, "chat")}
+        started = monotonic()
         try:
             answer = await self._transport.request(
                 "chat", body | {"logprobs": True}, lambda payload: read_chat(payload, sampling)
@@ -129,6 +135,7 @@ class EndpointTarget:
             # Some servers reject the field rather than ignore it; any other cause shows itself here again.
             await self._transport.request("chat", body, lambda payload: read_chat(payload, sampling))
             self._gives_logprobs = False
+        self._probe_s = monotonic() - started
         if self.config.completions:
             self._echoes = await self._probe_echo()
         systems = self._transport.system_fingerprints.most_common(1)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -23,6 +24,7 @@ _FILTER_CODES = {
     "ResponsibleAIPolicyViolation",
 }
 _TOO_LONG_CODES = {"context_length_exceeded", "string_above_max_length"}
+_HALF = re.compile(rb"\\u[dD][89a-fA-F]")  # an escaped half of a UTF-16 pair, or a whole pair
 _RETRIED = {408, 409, 425, 429}
 
 # refused: for load, so fewer requests; timed out: the same, more so; garbled: says nothing about load
@@ -88,7 +90,19 @@ def parse_body(body: bytes) -> dict[str, Any]:
         raise FaultError(f"its answer is malformed JSON ({len(body)} bytes)") from error
     if not isinstance(payload, dict):
         raise FaultError(f"its answer is a JSON {type(payload).__name__}, not an object")
-    return payload
+    mended: dict[str, Any] = _mended(payload) if _HALF.search(body) else payload
+    return mended
+
+
+def _mended(value: Any) -> Any:
+    """Halves of UTF-16 pairs, as of an emoji that a token limit cut, become U+FFFD: no text can hold them."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, list):
+        return [_mended(entry) for entry in value]
+    if isinstance(value, dict):
+        return {_mended(key): _mended(entry) for key, entry in value.items()}
+    return value
 
 
 def translate(error: "OpenAIError", config: EndpointConfig) -> FaultError | FilteredError | TruelineError:

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 from trueline.catalog import find
 from trueline.core.errors import InputError, unknown_name
+from trueline.core.statistics.estimate import is_statistic
 
 from .arms import Arm
 from .measuring import measure_class
-from .spec import StudySpec
+from .spec import Primary, StudySpec
 
 
 def check_spec(spec: StudySpec, arms: Sequence[Arm]) -> None:
@@ -40,3 +41,25 @@ def check_spec(spec: StudySpec, arms: Sequence[Arm]) -> None:
         if arm.label in labels:
             raise InputError(f"two arms are called {arm.label!r}: give the target or treatment a label.")
         labels.add(arm.label)
+
+
+def check_sequential(spec: StudySpec, primary: Sequence[Primary]) -> None:
+    """See that a study which is to stop early has primaries, and that they can be followed item by item.
+
+    Raises:
+        InputError: none, or the first that cannot.
+    """
+    if spec.sequential is None:
+        return
+    if not primary:
+        raise InputError(
+            "sequential stops a cell once its primaries are decided, and the study names none: add primary."
+        )
+    measures = {named.name: measure_class(named.name, named.file) for named in spec.measures}
+    for each in primary:
+        metric = next((m for m in measures[each.measure].metrics if m.name == each.metric), None)
+        if metric is not None and (is_statistic(metric) or float("inf") in map(abs, metric.bounds)):
+            raise InputError(
+                f"sequential cannot follow {each.measure}.{each.metric}, which is no mean of bounded item scores: "
+                "name another primary, or leave sequential out."
+            )

@@ -20,7 +20,7 @@ class Comparison:
     change: Estimate | None
 
 
-def compare_arms(folder: Path, before: str, after: str) -> Sequence[Comparison]:
+def compare_arms(folder: Path | str, before: str, after: str) -> Sequence[Comparison]:
     """Paired comparison of two arms by label.
 
     Raises:

@@ -36,7 +36,8 @@ def finished_results(spec: StudySpec, out: Path) -> StudyResults | None:
     if planned != spec.model_dump(mode="json") or mark.get("made_of") != made_of():
         return None
     results = read_results(out)
-    return results if results.verdict_count == mark["verdicts"] else None
+    whole = results.verdict_count == mark["verdicts"] and results.store.verify().whole
+    return results if whole else None
 
 
 def made_of() -> str:

@@ -1,7 +1,8 @@
 """The plan: every cell of a study, what it will ask, what that may take, and what cannot be measured."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from trueline.catalog import make
@@ -9,22 +10,23 @@ from trueline.core.errors import InputError
 from trueline.core.fingerprint import fingerprint
 from trueline.core.measure import Measure
 from trueline.core.protocols import Attack, Treatment
-from trueline.core.statistics import smallest_detectable_effect
 from trueline.core.verdicts import Item
 from trueline.measures.from_file import FileMeasure
 
 from .arms import Arm, expand
-from .checks import check_spec
+from .checks import check_sequential, check_spec
+from .detecting import chosen, smallest_change
 from .endpoints import EndpointOptions
+from .judging import judges_of
 from .lacking import lacking
 from .measuring import FILE
-from .selection import CONTROL, select
+from .pricing import Price, in_all, judging, price
+from .selection import CONTROL
 from .spec import MAX_PRIMARY, Named, Primary, StudySpec, TargetSpec
+from .store_tables import without_password
 from .subjects import Subject, load_subject
 from .treat import check_training_data
 
-# A planning figure only, replaced by what a run measures: effective forward speed of two CPU cores.
-ASSUMED_FLOPS_PER_SECOND = 2e10
 TOKENS_A_WORD = 1.5
 
 
@@ -40,6 +42,7 @@ class Cell:
     requests: int
     prompt_tokens: int
     max_tokens: int
+    detectable: float | None = None  # smallest paired change found with 80 % power (detecting.py)
     reason: str | None = None
 
 
@@ -76,45 +79,52 @@ class Plan:
         """Cells that can be run."""
         return [cell for cell in self.cells if cell.reason is None]
 
+    @cached_property
+    def prices(self) -> list[Price]:
+        """What each target, and each model that a judge asks, may be asked and cost."""
+        found: list[Price] = []
+        for cell in self.measurable:
+            sizes = {
+                "requests": cell.requests,
+                "prompt_tokens": cell.prompt_tokens,
+                "max_tokens": cell.max_tokens,
+            }
+            found.append(price(cell.arm.target.name, self.subjects[cell.arm.target].target, **sizes))
+            for judge in judges_of(self.measure(cell)).values():
+                found += judging("judge", judge, **sizes)
+        return in_all(found)
+
     def cost(self) -> float | None:
         """Upper bound of the price in US dollars where tariffs are given, or None."""
-        priced = [
-            (cell, tariff) for cell in self.measurable if (tariff := cell.arm.target.tariff) is not None
-        ]
-        if not priced:
-            return None
-        return sum((c.prompt_tokens * t.input + c.max_tokens * t.output) / 1e6 for c, t in priced)
+        priced = [p.dollars for p in self.prices if p.dollars is not None and p.kind == "endpoint"]
+        return sum(priced) if priced else None
 
     def check_cost(self, most: float | None) -> None:
         """Raise InputError when the study may cost more than ``most`` US dollars, or nobody can tell."""
         if most is None:
             return
-        for cell in self.measurable:
-            if cell.arm.target.is_endpoint and cell.arm.target.tariff is None:
+        for each in self.prices:
+            if each.dollars is None:
                 raise InputError(
-                    f"--max-cost {most:g} cannot be held without the price of {cell.arm.target.name!r}: give "
+                    f"--max-cost {most:g} cannot be held without the price of {each.target!r}: give "
                     "its tariff (US dollars a million input and output tokens)."
                 )
-        price = self.cost()
-        if price is not None and price > most:
+        cost = self.cost()
+        if cost is not None and cost > most:
             raise InputError(
-                f"the study may cost about ${price:.2f}, over --max-cost {most:g}: lower the limit or raise the cost."
+                f"the study may cost about ${cost:.2f}, over --max-cost {most:g}: lower the limit or raise the cost."
             )
 
     def seconds(self) -> float:
-        """A rough upper estimate of the measuring time, training left out."""
-        total = 0.0
-        for cell in self.measurable:
-            parameters = float(self.subjects[cell.arm.target].target.describe().get("parameters") or 0)
-            flops = 2 * parameters * (cell.prompt_tokens + cell.max_tokens)
-            total += flops / ASSUMED_FLOPS_PER_SECOND
-        return total
+        """A rough upper estimate of the measuring time, training left out, as far as it can be told."""
+        return sum(each.seconds or 0.0 for each in self.prices)
 
     def as_json(self) -> dict[str, Any]:
         """What the store keeps of the plan; ``hash`` covers the primaries named before the run."""
         primaries = [p.model_dump() for p in self.primary]
+        store, sequential = self.spec.store, self.spec.sequential
         return {
-            "spec": self.spec.model_dump(mode="json"),
+            "spec": {**self.spec.model_dump(mode="json"), "store": store and without_password(store)},
             "arms": [
                 {
                     "label": arm.label,
@@ -137,7 +147,7 @@ class Plan:
                     "attack": cell.attack.name,
                     "items": cell.item_count,
                     "reason": cell.reason,
-                    "detectable": detectable(cell),
+                    "detectable": cell.detectable,
                 }
                 for cell in self.cells
             ],
@@ -151,15 +161,8 @@ class Plan:
                 if isinstance(measure, FileMeasure)
             },
             "primary": primaries,
-            "hash": fingerprint(primaries),
+            "hash": fingerprint([primaries, sequential.model_dump()] if sequential else primaries),
         }
-
-
-def detectable(cell: Cell) -> float | None:
-    """Smallest paired change of a rate near 50 % that the cell's items detect with 80 % power."""
-    if cell.item_count < 2:
-        return None
-    return smallest_detectable_effect(n=cell.item_count, rate=0.5, correlation=0.5)
 
 
 def make_plan(spec: StudySpec) -> Plan:
@@ -171,6 +174,7 @@ def make_plan(spec: StudySpec) -> Plan:
     arms = tuple(expand(spec))
     check_spec(spec, arms)
     primary = _primaries(spec, arms)
+    check_sequential(spec, primary)
     targets = dict.fromkeys(arm.target for arm in arms)
     subjects = {target: load_subject(_in_epoch(target, spec.name)) for target in targets}
     check_training_data(arms, subjects, spec)
@@ -180,8 +184,7 @@ def make_plan(spec: StudySpec) -> Plan:
         for named in spec.measures:
             measure = subject.measure(named)
             measures[target, named.key] = measure
-            limit = spec.limits.get(named.name, spec.limit)
-            items[target, named.key] = select(subject.items(measure), limit)
+            items[target, named.key] = chosen(subject.items(measure), spec, measure, primary)
     cells = tuple(
         _cell(
             arm,
@@ -190,6 +193,7 @@ def make_plan(spec: StudySpec) -> Plan:
             subjects[arm.target],
             measures[arm.target, named.key],
             items[arm.target, named.key],
+            primary,
         )
         for arm in arms
         for named in spec.measures
@@ -217,7 +221,13 @@ def _in_epoch(target: TargetSpec, study: str) -> TargetSpec:
 
 
 def _cell(
-    arm: Arm, named: Named, attack_spec: Named, subject: Subject, measure: Measure, items: list[Item]
+    arm: Arm,
+    named: Named,
+    attack_spec: Named,
+    subject: Subject,
+    measure: Measure,
+    items: list[Item],
+    primary: Sequence[Primary],
 ) -> Cell:
     attack: Attack = subject.attack(attack_spec)
     treatment: Treatment = make("treatment", arm.treatment, arm.parameters)
@@ -253,6 +263,7 @@ def _cell(
         requests=requests,
         prompt_tokens=prompt_tokens,
         max_tokens=max_tokens,
+        detectable=smallest_change(items, measure, primary),
         reason=f"treatment {arm.treatment}: {untreatable}"
         if untreatable
         else lacking(measure.needs | attack.needs, capabilities),

@@ -34,6 +34,11 @@ class RecordingTarget:
         """Stored answers, read when something is asked: with every verdict in the store nothing is."""
         return self.store.responses(self._fingerprint)
 
+    @cached_property
+    def whole(self) -> frozenset[str]:
+        """The keys of the answers that were stored when this was first asked for."""
+        return self.store.response_keys(self._fingerprint)
+
     @property
     def name(self) -> str:
         """The inner target's name."""

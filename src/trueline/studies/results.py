@@ -11,13 +11,15 @@ from trueline.core.measure import Metric
 from trueline.core.statistics import benjamini_hochberg, change, estimate, holm
 from trueline.core.verdicts import Estimate, Verdict
 
-from .correcting import JudgeRecord, Labels, correct_change, correct_level
+from .correcting import Corrected, JudgeRecord, Labels, correct_change, correct_level
 from .labels import labels_of
 from .measuring import planned_class
 from .selection import CONTROL
 from .store import Store, StoredVerdict, Usage
+from .store_tables import without_password
 
 LEVEL = 0.05
+WITHHELD = "asked sequentially: a p-value for a fixed number of items is withheld"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,10 +56,13 @@ class MetricResult:
     correction: str = ""  # of the judge's errors in the estimate, or why there is none; empty: no judge errs
     change_correction: str = ""
     judged: Estimate | None = None  # the judge's own word, where the estimate is corrected
+    sequential: str = ""  # of a primary that was followed (stopping.py): changed, within the margin, or open
 
     @property
     def significant(self) -> bool:
-        """Whether the change survives the correction of its family at 5 %."""
+        """Whether the change survives the correction of its family at 5 % (of a followed primary: its sequence)."""
+        if self.sequential:
+            return self.sequential == "changed"
         return self.p_adjusted is not None and self.p_adjusted <= LEVEL
 
     @property
@@ -78,6 +83,7 @@ class _Judged:
     labels: Mapping[str, Labels]
     labels_before: Mapping[str, Labels]
     judges: Mapping[str, JudgeRecord]
+    followed: Mapping[str, Any] | None = None  # changes of a cell that was asked sequentially, by metric
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,8 +154,8 @@ class StudyResults:
         return all(cell.state in ("done", "not measurable") for cell in self.cells)
 
 
-def open_store(folder: Path) -> Store:
-    """The store of a study folder, for reading.
+def open_store(folder: Path | str) -> Store:
+    """The store of a study folder, or at a URL, for reading.
 
     Raises:
         InputError: the folder holds no study.
@@ -167,10 +173,11 @@ def read_results(folder: Path | str, *, replicates: int = 1000, baseline: str | 
     Raises:
         InputError: the folder holds no study.
     """
-    store = open_store(Path(folder) if "://" not in str(folder) else folder)  # type: ignore[arg-type]
+    store = open_store(folder)
     meta = store.meta("")
     if "plan" not in meta:
-        raise InputError(f"{str(folder)!r} holds a store without a plan: run trueline study run again on it.")
+        where = without_password(str(folder))
+        raise InputError(f"{where!r} holds a store without a plan: run trueline study run again on it.")
     plan = meta["plan"]
     states = {name.removeprefix("cell:"): v for name, v in meta.items() if name.startswith("cell:")}
     stored = {cell["key"]: tuple(store.verdicts(cell["key"]).values()) for cell in plan["cells"]}
@@ -183,10 +190,14 @@ def read_results(folder: Path | str, *, replicates: int = 1000, baseline: str | 
     for cell in plan["cells"]:
         state = states.get(cell["key"], {})
         first = _baseline_key(cell, baselines, by_place)
+        followed = state.get("sequential", {}).get("changes")
+        if followed is not None and baseline is not None:
+            followed = {}  # against another arm nothing was followed
         judged = _Judged(
             labels=labels[cell["key"]],
             labels_before=labels.get(first or "", {}),
             judges={k: JudgeRecord.read(v, cards) for k, v in state.get("judges", {}).items()},
+            followed=followed,
         )
         before = verdicts.get(first) if first is not None else None
         cells.append(_cell(plan, cell, state, verdicts[cell["key"]], before, judged, replicates))
@@ -238,7 +249,7 @@ def _cell(
         paper=cls.paper,
         caution=cls.caution,
         attack=cell["attack"],
-        planned=cell["items"],
+        planned=state.get("sequential", {}).get("planned", cell["items"]),
         done=len(counted),
         missing=sum(reasons.values()),
         reasons=reasons,
@@ -275,15 +286,39 @@ def _metrics(
         if shared is not None and (pair := [applicable(metric, side) for side in shared])[0]:
             raw_change = change(metric, *pair, replicates=replicates)
             difference = correct_change(metric, raw_change, pair[0], pair[1], (there, here), judge)
+        sequence = None
+        if judged.followed is not None and difference is not None:
+            sequence = judged.followed.get(metric.name)
+            difference = _followed(difference, sequence)
         results[metric.name] = MetricResult(
             metric=metric,
             estimate=level.estimate,
             change=difference.estimate if difference is not None else None,
+            family="primary" if sequence is not None else "exploratory",
             correction=level.words,
             change_correction=difference.words if difference is not None else "",
             judged=level.judged,
+            sequential=sequence["state"] if sequence is not None else "",
         )
     return results
+
+
+def _followed(fixed: Corrected, sequence: Mapping[str, Any] | None) -> Corrected:
+    """The change of a cell that was asked sequentially: a primary's sequence; fixed-n p-values are withheld."""
+    if sequence is None:
+        return replace(fixed, estimate=replace(fixed.estimate, p=None), words=WITHHELD)
+    share = f"{100 * sequence['level']:.4g} %"
+    estimate = Estimate(
+        value=sequence["value"],
+        low=sequence["low"],
+        high=sequence["high"],
+        interval=f"betting confidence sequence, {share}",
+        n=sequence["items"] - sequence["missing"],
+        missing=sequence["missing"],
+        clusters=sequence["clusters"],
+    )
+    words = f"asked sequentially, {sequence['items']} of {sequence['of']} items: {sequence['state']} ({share} sequence)"
+    return Corrected(estimate=estimate, words=words)
 
 
 def applicable(metric: Metric, verdicts: Sequence[Verdict]) -> list[Verdict]:

@@ -1,31 +1,31 @@
 """Running a study: each arm is treated, each cell examined, every answer and verdict stored as it comes."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from trueline.core.errors import NotMeasurableError, TruelineError, UnfinishedError
-from trueline.core.fingerprint import canonical
+from trueline.core.errors import InputError
 from trueline.core.measure import Measure
-from trueline.core.protocols import Attack, Budget, Target
-from trueline.core.verdicts import Item, Verdict
+from trueline.core.verdicts import Verdict
 from trueline.judges.card_folder import card_of
 
 from .arms import Arm
+from .examining import CellRunner
 from .judging import judges_of
 from .lacking import lacking
 from .plan import Cell, Plan
 from .progress import Progress, Silent
-from .recording import RecordingTarget, start_trail
+from .recording import RecordingTarget
 from .selection import CONTROL
-from .store import Store, StoreFullError, verdict_key
+from .stopping import Change, Looks, decided, looks_of, sequential_state
+from .store import Store
+from .store_tables import without_password
 from .treat import apply_treatment
 
-# Enough waiting requests to fill batches; an endpoint limits itself.
-ITEMS_IN_FLIGHT = 512
+SUPERSEDED = "another process stored its answers first, and the verdicts will rest on those"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +50,7 @@ def run_study(
     plan.check_cost(max_cost)
     store = Store(plan.spec.store or out)
     try:
+        _refuse_another_study(store, plan)
         store.put_meta({"plan": plan.as_json(), "versions": versions()})
         made = stored = 0
         unfinished: list[str] = []
@@ -75,6 +76,16 @@ def run_study(
         store.close()
 
 
+def _refuse_another_study(store: Store, plan: Plan) -> None:
+    """A store at a URL is known by nothing but its URL: a second study must not take the first one's place."""
+    named = store.meta("plan").get("", {}).get("spec", {}).get("name")
+    if plan.spec.store is not None and named not in (None, plan.spec.name):
+        raise InputError(
+            f"the store {without_password(plan.spec.store)} holds the study {named!r}; give {plan.spec.name!r} "
+            "a store of its own (another folder, database or schema)."
+        )
+
+
 async def _run_arm(
     plan: Plan,
     arm: Arm,
@@ -97,32 +108,73 @@ async def _run_arm(
                 store.put_meta({f"cell:{cell.key}": {"reason": reason}})
                 continue
             started = monotonic()
-            runner = _CellRunner(cell, measure, attack, recorder, store, plan.digests(cell))
-            todo, verdicts = runner.split(plan.items(cell))
-            stored += len(verdicts)
+            runner = CellRunner(cell, measure, attack, recorder, store, plan.digests(cell))
+            judges = _judges(measure, store)
             done = made + stored
-            bar.update(done, total, measure.title)
 
             def advance(new: int, done: int = done, words: str = measure.title) -> None:
                 bar.update(done + new, total, words)
 
-            fresh = await runner.examine_all(todo, advance)
-            store.flush()
-            made += len(fresh)
-            if len(fresh) < len(todo):
-                left = f"{cell.arm.label} · {measure.name} ({len(todo) - len(fresh)} items)"
-                unfinished.append(f"{left}: {runner.stopped}" if runner.stopped else left)
-            everything = [*verdicts, *fresh]
+            result = await _run_cell(plan, cell, runner, looks_of(plan, cell, store, judges), advance)
+            stored, made = stored + len(result.found), made + result.kept
+            if result.left:
+                left = f"{cell.arm.label} · {measure.name} ({result.left} items)"
+                why = runner.stopped or (SUPERSEDED if result.kept < len(result.fresh) else "")
+                unfinished.append(f"{left}: {why}" if why else left)
+            everything = [*result.found, *result.fresh]
             state = {
                 "uninformative": measure.check(everything),
                 "warnings": list(measure.warnings(everything)),
                 "measure": measure.fingerprint(),
-                "judges": _judges(measure, store),
+                "judges": judges,
             }
+            if result.changes:
+                asked = sum(v.group != CONTROL for v in everything)
+                state["sequential"] = sequential_state(result.changes, cell.item_count, asked)
             store.put_meta({f"cell:{cell.key}": state})
-            if fresh:
+            if result.fresh:
                 store.put_meta({f"seconds:{cell.key}": monotonic() - started})
     return made, stored, unfinished
+
+
+@dataclass(frozen=True, kw_only=True)
+class _CellResult:
+    """Verdicts that were there and that were made, how many of these were kept, and how many items are left."""
+
+    found: list[Verdict]
+    fresh: list[Verdict]
+    kept: int
+    left: int
+    changes: Mapping[str, Change]
+
+
+async def _run_cell(
+    plan: Plan, cell: Cell, runner: CellRunner, looks: Looks | None, advance: Callable[[int], None]
+) -> _CellResult:
+    """Examine what has no verdict; where the cell is followed, only until its primaries are decided."""
+    todo, found = runner.split(plan.items(cell))
+    advance(len(found))
+    if looks is not None and not looks.ready:
+        runner.stopped = "it is asked once its baseline is finished"
+        return _CellResult(found=found, fresh=[], kept=0, left=len(todo), changes={})
+    waiting = {item.id for item in todo}
+    known = {verdict.item: verdict for verdict in found}
+    fresh: list[Verdict] = []
+    wanted, superseded = 0, runner.store.superseded
+    changes: Mapping[str, Change] = {}
+    for number, batch in enumerate([todo] if looks is None else looks.batches(), 1):
+        asked = [item for item in batch if item.id in waiting]
+        wanted += len(asked)
+        before = len(found) + len(fresh)
+        fresh += await runner.examine_all(asked, lambda new, before=before: advance(before + new))
+        if looks is not None:
+            known |= {verdict.item: verdict for verdict in fresh}
+            changes = looks.look(known, number)
+        if len(fresh) < wanted or (changes and decided(changes)):
+            break
+    runner.store.flush()
+    kept = len(fresh) - (runner.store.superseded - superseded)
+    return _CellResult(found=found, fresh=fresh, kept=kept, left=wanted - kept, changes=changes)
 
 
 def _judges(measure: Measure, store: Store) -> dict[str, dict[str, Any]]:
@@ -139,87 +191,6 @@ def _judges(measure: Measure, store: Store) -> dict[str, dict[str, Any]]:
         }
         for name, judge in judges.items()
     }
-
-
-class _CellRunner:
-    """Examines the items of one cell that have no stored verdict."""
-
-    def __init__(
-        self,
-        cell: Cell,
-        measure: Measure,
-        attack: Attack,
-        recorder: RecordingTarget,
-        store: Store,
-        digests: Mapping[str, str],
-    ) -> None:
-        self.cell, self.measure, self.store = cell, measure, store
-        self.stopped = ""  # why the first item that got no row got none
-        queries = int(cell.attack.parameters.get("queries", 1))
-        self.plain: Target = recorder
-        self.target: Target = _attacked(recorder, attack, Budget(queries=queries), measure)
-        self.digests = digests
-        self.identity = {
-            "measure": measure.fingerprint(),
-            "target": recorder.fingerprint(),
-            "attack": [attack.fingerprint(), queries],
-            "seed": recorder.seed,
-        }
-
-    def _identity(self, item: Item) -> str:
-        return canonical({**self.identity, "item": self.digests[item.id]})
-
-    def split(self, items: Sequence[Item]) -> tuple[list[Item], list[Verdict]]:
-        """Items still to do, and the verdicts already stored."""
-        stored = self.store.verdicts(self.cell.key)
-        todo, verdicts = [], []
-        for item in items:
-            found = stored.get(verdict_key(self.cell.key, self._identity(item)))
-            if found is None:
-                todo.append(item)
-            else:
-                verdicts.append(found.verdict)
-        return todo, verdicts
-
-    async def examine_all(self, items: Sequence[Item], advance: Any) -> list[Verdict]:
-        """Examine concurrently; an item whose endpoint stays away gets no row, so that a later run asks again."""
-        gate = asyncio.Semaphore(ITEMS_IN_FLIGHT)
-        verdicts: list[Verdict] = []
-
-        async def one(item: Item) -> None:
-            async with gate:
-                trail = start_trail()
-                try:
-                    # Controls ask whether the target answers at all; an attack on them would only blur that.
-                    target = self.plain if item.group == CONTROL else self.target
-                    verdict = await self.measure.examine(item, target)
-                except NotMeasurableError as error:
-                    verdict = Verdict.missing(item, str(error))
-                except StoreFullError:
-                    raise
-                except UnfinishedError as error:
-                    self.stopped = self.stopped or str(error)
-                    return
-                self.store.add_verdict(self.cell.key, self._identity(item), verdict, trail)
-                verdicts.append(verdict)
-                advance(len(verdicts))
-
-        try:
-            async with asyncio.TaskGroup() as group:
-                for item in items:
-                    group.create_task(one(item))
-        except* TruelineError as errors:
-            # One sentence for the user: the first cause; the others of the group are its echoes.
-            raise errors.exceptions[0] from None
-        return verdicts
-
-
-def _attacked(recorder: RecordingTarget, attack: Attack, budget: Budget, measure: Measure) -> Target:
-    if attack.name == "direct" or not measure.attackable:
-        return recorder
-    from trueline.attacks.attacked import AttackedTarget
-
-    return AttackedTarget(target=recorder, attack=attack, budget=budget)
 
 
 def versions() -> dict[str, str]:

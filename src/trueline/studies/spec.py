@@ -110,6 +110,13 @@ class Primary(BaseModel):
     arm: str | None = None
 
 
+class Sequential(BaseModel):
+    """Stop asking a treated arm once its primaries are decided: the change is not zero, or within ± ``margin``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    margin: float = Field(default=0.05, gt=0, lt=1)
+
+
 class StudySpec(BaseModel):
     """A whole study. Unknown keys are refused, so that a misspelt option is never ignored."""
 
@@ -124,6 +131,7 @@ class StudySpec(BaseModel):
     seeds: tuple[int, ...] = (0,)
     limit: int | None = Field(default=None, ge=1)
     limits: Mapping[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
+    detect: float | None = Field(default=None, gt=0, lt=1)
     preferences: str | None = None
     demonstrations: str | None = None
     requests: str | None = None
@@ -134,6 +142,7 @@ class StudySpec(BaseModel):
     drop_bad: bool = False
     examples: int = Field(default=400, ge=1)
     primary: tuple[Primary, ...] = Field(default=(), max_length=MAX_PRIMARY)
+    sequential: Sequential | None = None
     store: str | None = None
 
     @model_validator(mode="after")

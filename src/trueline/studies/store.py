@@ -1,13 +1,14 @@
-"""The store: append-only rows keyed by content, on SQLite or any SQLAlchemy URL.
+"""The store: append-only rows keyed by content, in a folder (SQLite) or at a PostgreSQL URL.
 
 A *response* is keyed by (target fingerprint, request); a *verdict* by (measure, item, target, attack, seed).
 Each row carries a digest of its content: a row that was altered is treated as absent, so a study runs it
 again, and ``verify`` names it. Writes are gathered and committed together; a killed process loses at most
-what was not yet flushed.
+what was not yet flushed. Several processes may write: of two rows with one key the first stays, and a verdict
+that rests on an answer which came second is not stored (``superseded`` counts them: judged again, from the
+answer that stands, they cost nothing).
 """
 
 import json
-import sqlite3
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,59 +18,37 @@ from time import monotonic, time
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from trueline.core.errors import InputError, UnfinishedError
-from trueline.core.fingerprint import canonical, fingerprint
+from trueline.core.fingerprint import canonical
 from trueline.core.verdicts import Verdict
 
-SCHEMA_VERSION = 2  # 1: responses, verdicts, meta; 2: labels
+from .store_tables import (
+    LABELS,
+    META,
+    MIGRATIONS,
+    POSTGRESQL,
+    RESPONSES,
+    SCHEMA_VERSION,
+    VERDICTS,
+    content_of,
+    create_tables,
+    is_whole,
+    make_row,
+    open_engine,
+    put,
+    response_key,
+    verdict_key,
+)
+
+__all__ = ["Store", "StoreFullError", "StoreReport", "StoredVerdict", "Usage", "response_key", "verdict_key"]
 FLUSH_ROWS = 400
 FLUSH_SECONDS = 1.0
-
-_metadata = sa.MetaData()
-_meta = sa.Table(
-    "meta",
-    _metadata,
-    sa.Column("name", sa.String, primary_key=True),
-    sa.Column("value", sa.Text, nullable=False),
-)
-_responses = sa.Table(
-    "responses",
-    _metadata,
-    sa.Column("key", sa.String(32), primary_key=True),
-    sa.Column("target", sa.String(32), nullable=False, index=True),
-    sa.Column("request", sa.Text, nullable=False),
-    sa.Column("result", sa.Text, nullable=False),
-    sa.Column("digest", sa.String(32), nullable=False),
-    sa.Column("created", sa.Float, nullable=False),
-)
-_verdicts = sa.Table(
-    "verdicts",
-    _metadata,
-    sa.Column("key", sa.String(32), primary_key=True),
-    sa.Column("cell", sa.String(32), nullable=False, index=True),
-    sa.Column("identity", sa.Text, nullable=False),
-    sa.Column("content", sa.Text, nullable=False),
-    sa.Column("digest", sa.String(32), nullable=False),
-    sa.Column("created", sa.Float, nullable=False),
-)
-_labels = sa.Table(
-    "labels",
-    _metadata,
-    sa.Column("key", sa.String(32), primary_key=True),
-    sa.Column("cell", sa.String(32), nullable=False, index=True),
-    sa.Column("item", sa.Text, nullable=False),
-    sa.Column("content", sa.Text, nullable=False),
-    sa.Column("digest", sa.String(32), nullable=False),
-    sa.Column("created", sa.Float, nullable=False),
-)
-# What a store of the version before lacks; written in order when it is opened for writing.
-MIGRATIONS: Mapping[int, sa.Table] = {2: _labels}
+READ_ROWS = 1000  # at a time
 
 
 class StoreFullError(UnfinishedError):
-    """The disk takes no more rows."""
+    """The store takes no more rows: its disk is full, or its server is gone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,28 +115,21 @@ class Store:
             if not read_only:
                 make_folder(folder)
             text = f"sqlite:///{folder / 'store.sqlite'}"
-        self._engine = sa.create_engine(text)
-        if self._engine.dialect.name == "sqlite":
-            sa.event.listen(self._engine, "connect", _prepare_sqlite)
-        self._pending: dict[sa.Table, dict[str, dict[str, Any]]] = {_responses: {}, _verdicts: {}}
+        self._engine = open_engine(text)
+        self._pending: dict[sa.Table, dict[str, dict[str, Any]]] = {RESPONSES: {}, VERDICTS: {}}
+        self._second: set[str] = set()  # answers of ours to what another process had stored an answer to
+        self.superseded = 0  # verdicts not stored because they rest on these
         self._flushed = monotonic()
         self._full: str | None = None
         with self._errors("open"):
             if not read_only:
-                self._create_tables()
+                with self._engine.begin() as connection:
+                    create_tables(connection)
             self._check_version(read_only)
-
-    def _create_tables(self) -> None:
-        # IF NOT EXISTS rather than create_all's look-then-create: two processes may open one store at once.
-        with self._engine.begin() as connection:
-            for table in _metadata.sorted_tables:
-                connection.execute(sa.schema.CreateTable(table, if_not_exists=True))
-                for index in table.indexes:
-                    connection.execute(sa.schema.CreateIndex(index, if_not_exists=True))
 
     def _check_version(self, read_only: bool) -> None:
         with self._engine.begin() as connection:
-            found = connection.execute(sa.select(_meta.c.value).where(_meta.c.name == "schema")).scalar()
+            found = connection.execute(sa.select(META.c.value).where(META.c.name == "schema")).scalar()
             if found is None and not read_only:
                 self._set_version(connection, SCHEMA_VERSION)
             elif found is not None and int(found) > SCHEMA_VERSION:
@@ -173,90 +145,54 @@ class Store:
             self._version = SCHEMA_VERSION if found is None or not read_only else int(found)
 
     def _set_version(self, connection: sa.Connection, version: int) -> None:
-        self._insert(connection, _meta, [{"name": "schema", "value": str(version)}])
+        put(connection, META, [{"name": "schema", "value": str(version)}], replace=True)
 
     @contextmanager
     def _errors(self, verb: str) -> Iterator[None]:
         try:
             yield
         except sa.exc.OperationalError as error:
-            reason = str(error.orig)
-            if "full" in reason or "I/O" in reason:
+            reason = " ".join(str(error.orig).split())
+            gone = verb == "write" and self._engine.dialect.name == POSTGRESQL
+            if gone or any(word in reason for word in ("full", "I/O", "No space")):
+                cure = "see that its server is up" if gone else "free some space"
                 raise StoreFullError(
-                    f"cannot {verb} the store: {reason}; what was stored before is whole: free some space and "
+                    f"cannot {verb} the store: {reason}; what was stored before is whole: {cure} and "
                     "run the same command again to resume."
                 ) from error
             raise InputError(f"cannot {verb} the store at {self._engine.url}: {reason}.") from error
         except sa.exc.DatabaseError as error:
             raise InputError(
-                f"the store at {self._engine.url} is not a Trueline store or is damaged: {error.orig}; "
-                "restore it from a copy, or choose another --out folder."
+                f"the store at {self._engine.url} is not a Trueline store or is damaged: "
+                f"{' '.join(str(error.orig).split())}; restore it from a copy, or choose another --out folder."
             ) from error
-
-    def _insert(self, connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
-        # A key is written again only where the stored row was corrupt, so the new content replaces it.
-        insert = sqlite.insert if self._engine.dialect.name == "sqlite" else postgresql.insert
-        statement: Any = insert(table)
-        (key,) = (column.name for column in table.primary_key)
-        changed = {c.name: statement.excluded[c.name] for c in table.columns if c.name != key}
-        connection.execute(statement.on_conflict_do_update(index_elements=[key], set_=changed), rows)
 
     # -- writing ---------------------------------------------------------------------------------------------
 
     def add_response(self, target: str, request: str, result: str) -> str:
         """Queue a response row (JSON texts), flushed with others; returns its key."""
-        key = response_key(target, request)
-        digest = fingerprint([target, request, result])
-        self._add(
-            _responses,
-            {
-                "key": key,
-                "target": target,
-                "request": request,
-                "result": result,
-                "digest": digest,
-                "created": time(),
-            },
-        )
-        return key
+        return self._add(RESPONSES, target, request, result)
 
     def add_verdict(self, cell: str, identity: str, verdict: Verdict, responses: Iterable[str]) -> None:
         """Queue a verdict row; the responses it rests on must have been added before."""
-        content = verdict_row(verdict, responses)
-        key = verdict_key(cell, identity)
-        digest = fingerprint([cell, identity, content])
-        self._add(
-            _verdicts,
-            {
-                "key": key,
-                "cell": cell,
-                "identity": identity,
-                "content": content,
-                "digest": digest,
-                "created": time(),
-            },
-        )
+        self._add(VERDICTS, cell, identity, verdict_row(verdict, responses))
 
     def add_labels(self, rows: Iterable[tuple[str, str, Mapping[str, Any]]]) -> None:
         """Write labels at once: (cell, item, content as JSON); a later one of the same metric replaces it."""
-        made = []
-        for cell, item, value in rows:
-            content = canonical(value)
-            key = fingerprint([cell, item, value["metric"]])
-            digest = fingerprint([cell, item, content])
-            row = {"key": key, "cell": cell, "item": item, "content": content, "digest": digest}
-            made.append({**row, "created": time()})
-        if made:
-            with self._errors("write"), self._engine.begin() as connection:
-                self._insert(connection, _labels, made)
+        made = [make_row(LABELS, (cell, item, canonical(value)), time()) for cell, item, value in rows]
+        with self._errors("write"), self._engine.begin() as connection:
+            put(connection, LABELS, made, replace=True)
 
-    def _add(self, table: sa.Table, row: dict[str, Any]) -> None:
+    def _add(self, table: sa.Table, *content: str) -> str:
         if self._full is not None:  # no try for each of the items that are still under way
             raise StoreFullError(self._full)
-        self._pending[table][row["key"]] = row
+        row = make_row(table, content, time())
+        key: str = row["key"]
+        self._pending[table][key] = row
         full = sum(map(len, self._pending.values())) >= FLUSH_ROWS
         if full or monotonic() - self._flushed > FLUSH_SECONDS:
             self.flush()
+        return key
 
     def flush(self) -> None:
         """Commit what is queued, responses and verdicts in one transaction."""
@@ -265,46 +201,69 @@ class Store:
             return
         try:
             with self._errors("write"), self._engine.begin() as connection:
-                for table, rows in self._pending.items():
-                    if rows:
-                        self._insert(connection, table, list(rows.values()))
+                second = self._second | self._keep(connection, RESPONSES, self._pending[RESPONSES])
+                verdicts = {
+                    key: row
+                    for key, row in self._pending[VERDICTS].items()
+                    if not second or second.isdisjoint(_stored_verdict(row["content"]).responses)
+                }
+                self._keep(connection, VERDICTS, verdicts)
         except StoreFullError as error:
             self._full = str(error)
             raise
+        self._second = second
+        self.superseded += len(self._pending[VERDICTS]) - len(verdicts)
         for rows in self._pending.values():
             rows.clear()
 
+    def _keep(
+        self, connection: sa.Connection, table: sa.Table, rows: Mapping[str, dict[str, Any]]
+    ) -> set[str]:
+        """Insert rows, in place of altered ones; the keys under which other whole content stands."""
+        if not rows:
+            return set()
+        put(connection, table, list(rows.values()), replace=False)
+        there = connection.execute(sa.select(table).where(table.c.key.in_(list(rows))))
+        other = [
+            row
+            for row in map(sa.Row._asdict, there)
+            if content_of(table, row) != content_of(table, rows[row["key"]])
+            or row["digest"] != rows[row["key"]]["digest"]
+        ]
+        altered = {row["key"] for row in other if not is_whole(table, row)}
+        put(connection, table, [rows[key] for key in altered], replace=True)
+        return {row["key"] for row in other} - altered
+
     def close(self) -> None:
         """Flush and release the database."""
-        self.flush()
-        self._engine.dispose()
+        try:
+            self.flush()
+        finally:
+            self._engine.dispose()
 
     def put_meta(self, values: Mapping[str, Any]) -> None:
         """Write named JSON values (the plan, the arms, the state of cells), replacing older ones."""
         rows = [{"name": name, "value": canonical(value)} for name, value in values.items()]
-        if not rows:
-            return
         with self._errors("write"), self._engine.begin() as connection:
-            self._insert(connection, _meta, rows)
+            put(connection, META, rows, replace=True)
 
     # -- reading ---------------------------------------------------------------------------------------------
 
     def meta(self, prefix: str) -> dict[str, Any]:
         """Named JSON values whose name starts with ``prefix``, without the prefix."""
         with self._errors("read"), self._engine.connect() as connection:
-            rows = connection.execute(sa.select(_meta.c.name, _meta.c.value).order_by(_meta.c.name)).all()
+            rows = connection.execute(sa.select(META.c.name, META.c.value).order_by(META.c.name)).all()
         return {name[len(prefix) :]: json.loads(value) for name, value in rows if name.startswith(prefix)}
 
     def responses(self, target: str) -> dict[str, str]:
         """All whole responses of a target: key -> result (JSON)."""
-        columns = (_responses.c.key, _responses.c.request, _responses.c.result, _responses.c.digest)
-        with self._errors("read"), self._engine.connect() as connection:
-            rows = connection.execute(sa.select(*columns).where(_responses.c.target == target))
-            stored = {
-                k: result for k, request, result, d in rows if fingerprint([target, request, result]) == d
-            }
-        stored.update({k: r["result"] for k, r in self._pending[_responses].items() if r["target"] == target})
+        stored = {row["key"]: row["result"] for row in self._whole(RESPONSES, target)}
+        stored.update({k: r["result"] for k, r in self._pending[RESPONSES].items() if r["target"] == target})
         return stored
+
+    def response_keys(self, target: str) -> frozenset[str]:
+        """The keys of all whole responses of a target."""
+        return frozenset(row["key"] for row in self._whole(RESPONSES, target))
 
     def usage(self, target: str) -> Usage:
         """What a target's stored responses took."""
@@ -318,30 +277,32 @@ class Store:
 
     def response(self, key: str) -> tuple[Any, Any] | None:
         """(request, result) of one response, or None."""
-        columns = (_responses.c.request, _responses.c.result)
+        columns = (RESPONSES.c.request, RESPONSES.c.result)
         with self._errors("read"), self._engine.connect() as connection:
-            row = connection.execute(sa.select(*columns).where(_responses.c.key == key)).first()
+            row = connection.execute(sa.select(*columns).where(RESPONSES.c.key == key)).first()
         return None if row is None else (json.loads(row[0]), json.loads(row[1]))
 
     def verdicts(self, cell: str) -> dict[str, StoredVerdict]:
         """All whole verdicts of a cell: verdict key -> verdict."""
-        columns = (_verdicts.c.key, _verdicts.c.identity, _verdicts.c.content, _verdicts.c.digest)
-        with self._errors("read"), self._engine.connect() as connection:
-            rows = connection.execute(sa.select(*columns).where(_verdicts.c.cell == cell))
-            whole = {k: content for k, i, content, d in rows if fingerprint([cell, i, content]) == d}
-        whole.update({k: r["content"] for k, r in self._pending[_verdicts].items() if r["cell"] == cell})
+        whole = {row["key"]: row["content"] for row in self._whole(VERDICTS, cell)}
+        whole.update({k: r["content"] for k, r in self._pending[VERDICTS].items() if r["cell"] == cell})
         return {key: _stored_verdict(content) for key, content in whole.items()}
 
     def labels(self, cell: str) -> list[tuple[str, dict[str, Any]]]:
         """All whole labels of a cell: (item, content)."""
         if self._version < 2:
             return []
-        columns = (_labels.c.item, _labels.c.content, _labels.c.digest)
+        return [(row["item"], json.loads(row["content"])) for row in self._whole(LABELS, cell)]
+
+    def _whole(self, table: sa.Table, first: str) -> Iterator[Mapping[str, Any]]:
+        """The whole rows of a target or cell."""
+        column = list(table.columns)[1]
+        return (row for row in self._rows(sa.select(table).where(column == first)) if is_whole(table, row))
+
+    def _rows(self, query: Any) -> Iterator[Mapping[str, Any]]:
         with self._errors("read"), self._engine.connect() as connection:
-            rows = connection.execute(sa.select(*columns).where(_labels.c.cell == cell))
-            return [
-                (i, json.loads(content)) for i, content, d in rows if fingerprint([cell, i, content]) == d
-            ]
+            for row in connection.execution_options(yield_per=READ_ROWS).execute(query):
+                yield row._asdict()
 
     # -- checking --------------------------------------------------------------------------------------------
 
@@ -351,54 +312,30 @@ class Store:
         keys: set[str] = set()
         wanted: dict[str, list[str]] = {}
         counts: dict[str, int] = {}
-        with self._errors("read"), self._engine.connect() as connection:
-            responses = 0
-            for row in connection.execute(sa.select(_responses)):
-                responses += 1
-                if _whole_response(row):
-                    keys.add(row.key)
-                else:
-                    corrupt.append(row.key)
-            verdicts = 0
-            for row in connection.execute(sa.select(_verdicts)):
-                verdicts += 1
-                counts[row.cell] = counts.get(row.cell, 0) + 1
-                if fingerprint([row.cell, row.identity, row.content]) != row.digest or row.key != verdict_key(
-                    row.cell, row.identity
-                ):
-                    corrupt.append(row.key)
-                    continue
-                for key in _stored_verdict(row.content).responses:
-                    wanted.setdefault(key, []).append(row.key)
-            if self._version >= 2:
-                for row in connection.execute(sa.select(_labels)):
-                    if fingerprint([row.cell, row.item, row.content]) != row.digest:
-                        corrupt.append(row.key)
+        responses = 0
+        for row in self._rows(sa.select(RESPONSES)):
+            responses += 1
+            if is_whole(RESPONSES, row):
+                keys.add(row["key"])
+            else:
+                corrupt.append(row["key"])
+        for row in self._rows(sa.select(VERDICTS)):
+            counts[row["cell"]] = counts.get(row["cell"], 0) + 1
+            if not is_whole(VERDICTS, row):
+                corrupt.append(row["key"])
+                continue
+            for key in _stored_verdict(row["content"]).responses:
+                wanted.setdefault(key, []).append(row["key"])
+        if self._version >= 2:
+            corrupt += [row["key"] for row in self._rows(sa.select(LABELS)) if not is_whole(LABELS, row)]
         dangling = sorted({v for key, users in wanted.items() if key not in keys for v in users})
         return StoreReport(
             responses=responses,
-            verdicts=verdicts,
+            verdicts=sum(counts.values()),
             corrupt=tuple(corrupt),
             dangling=tuple(dangling),
             counts=counts,
         )
-
-
-def _whole_response(row: Any) -> bool:
-    return bool(
-        fingerprint([row.target, row.request, row.result]) == row.digest
-        and row.key == response_key(row.target, row.request)
-    )
-
-
-def response_key(target: str, request: str) -> str:
-    """The key of a response: target fingerprint and canonical request."""
-    return fingerprint([target, request])
-
-
-def verdict_key(cell: str, identity: str) -> str:
-    """The key of a verdict: its cell, and what was asked of whom and judged how (canonical JSON)."""
-    return fingerprint([cell, identity])
 
 
 def make_folder(folder: Path) -> None:
@@ -411,12 +348,3 @@ def make_folder(folder: Path) -> None:
         raise InputError(
             f"cannot write to the output folder {str(folder)!r}: {error.strerror}; choose another with --out."
         ) from error
-
-
-def _prepare_sqlite(connection: sqlite3.Connection, _: Any) -> None:
-    cursor = connection.cursor()
-    # WAL lets a report read while a study writes; NORMAL keeps the file whole if the process is killed.
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=NORMAL")
-    cursor.execute("PRAGMA busy_timeout=30000")
-    cursor.close()

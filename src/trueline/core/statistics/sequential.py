@@ -92,6 +92,43 @@ def betting_sequence(
     return ConfidenceSequence(low=lowest + width * lows, high=lowest + width * highs)
 
 
+def change_sequence(
+    before: ArrayLike,
+    after: ArrayLike,
+    clusters: Clusters,
+    *,
+    items: int,
+    population: int,
+    largest: int,
+    bounds: tuple[float, float] = (0.0, 1.0),
+    level: float = 0.95,
+    grid: int = 1001,
+) -> ConfidenceSequence:
+    """Confidence sequence for the mean paired change of a whole set, one pair of ends a cluster drawn.
+
+    ``before`` and ``after`` [n] are the values of the items drawn so far, in the order of their randomly ordered
+    ``clusters``; the set is as in :func:`cluster_draws`. A missing value (NaN) may be anything in the metric's
+    ``bounds``: the lower ends are those of the sequence with every missing change at its least, the upper ends
+    those with it at its greatest, so the sequence holds whatever the missing verdicts would have been.
+    """
+    first, second = np.asarray(before, dtype=np.float64), np.asarray(after, dtype=np.float64)
+    width = bounds[1] - bounds[0]
+    lost = np.isnan(first) | np.isnan(second)
+    ends = []
+    for least in (-width, width)[: 2 if lost.any() else 1]:
+        draws = cluster_draws(
+            np.where(lost, least, second - first),
+            clusters,
+            items=items,
+            population=population,
+            largest=largest,
+            bounds=(-width, width),
+        )
+        found = betting_sequence(draws.values, draws.population, bounds=draws.bounds, level=level, grid=grid)
+        ends.append(found)
+    return ConfidenceSequence(low=ends[0].low, high=ends[-1].high)
+
+
 def cluster_draws(
     values: ArrayLike,
     clusters: Clusters,
