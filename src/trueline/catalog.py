@@ -109,6 +109,7 @@ TREATMENTS: Mapping[str, str] = {
     "npo": "trueline.treatments.npo:NegativePreferenceOptimization",
     "simnpo": "trueline.treatments.simnpo:SimpleNegativePreferenceOptimization",
     "rmu": "trueline.treatments.rmu:RepresentationMisdirection",
+    "circuit_breakers": "trueline.treatments.circuit_breakers:CircuitBreakers",
     "refusal_steering": "trueline.treatments.refusal_steering:RefusalSteering",
     "refusal_ablation": "trueline.treatments.refusal_ablation:RefusalAblation",
     "caa": "trueline.treatments.caa:ContrastiveActivationAddition",

@@ -17,6 +17,7 @@ from trueline.training.batches import Example, SeededBatches
 from trueline.training.config import TrainingConfig
 from trueline.training.loop import train
 from trueline.training.objectives.cdpo import CDPOObjective
+from trueline.training.objectives.circuit_breakers import CircuitBreakersObjective
 from trueline.training.objectives.cost import CostObjective
 from trueline.training.objectives.cpo import CPOObjective
 from trueline.training.objectives.dpo import DPOObjective
@@ -242,6 +243,13 @@ def naive_rmu(rows):
     return torch.stack(forget).mean() + 2.0 * torch.stack(retain).mean()
 
 
+def naive_circuit_breakers(rows):
+    """Algorithm 1 at t = T, with w = 0.5."""
+    broken = [s @ t / (s.norm() * t.norm()) for row in rows[::2] for s, t in zip(row.new[0], row.old[0])]
+    moved = [(s - t).norm() for row in rows[1::2] for s, t in zip(row.new[0], row.old[0])]
+    return 0.5 * torch.relu(torch.stack(broken)).mean() + 0.25 * torch.stack(moved).mean()
+
+
 def naive_ascent(rows):
     return torch.cat([row.new[0] for row in rows]).mean()
 
@@ -302,6 +310,12 @@ CASES = {
     "slic_hf": Case(SLiCHFObjective(delta=3.0, sft_weight=0.2), average(naive_slic)),
     "rmu": Case(
         RMUObjective(layer=0, steering=3.0, retain_weight=2.0), naive_rmu, branches=1, dress=by_turns
+    ),
+    "circuit_breakers": Case(
+        CircuitBreakersObjective(layers=(0,), retain_weight=0.5),
+        naive_circuit_breakers,
+        branches=1,
+        dress=by_turns,
     ),
     "gradient_ascent": Case(
         GradientAscentObjective(), naive_unlearning(naive_ascent, 0.0), branches=1, dress=by_turns

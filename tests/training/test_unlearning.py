@@ -10,6 +10,11 @@ from trueline.core.errors import InputError
 from trueline.core.messages import chat
 from trueline.data.labelled import LabelledText
 from trueline.training.data import labelled_text_examples
+from trueline.training.objectives.circuit_breakers import (
+    CircuitBreakersObjective,
+    reroute_loss,
+    retain_loss,
+)
 from trueline.training.objectives.gradient_ascent import ascent_loss
 from trueline.training.objectives.npo import NPOObjective, npo_loss
 from trueline.training.objectives.rmu import control_vector, distance
@@ -78,6 +83,8 @@ def test_a_bare_request_is_no_text_to_forget():
         (lambda: NPOObjective(beta=0.0), "beta 0.0 is not allowed: npo"),
         (lambda: NPOObjective(retain_weight=-1.0), "retain_weight -1.0 is not allowed: npo"),
         (lambda: SimNPOObjective(gamma=float("nan")), "gamma nan is not allowed: simnpo"),
+        (lambda: CircuitBreakersObjective(layers=()), r"layers \[\] are not allowed: circuit_breakers"),
+        (lambda: CircuitBreakersObjective(layers=(2, -1)), r"layers \[2, -1\] are not allowed"),
     ],
 )
 def test_impossible_dials_are_refused(make, message):
@@ -91,3 +98,27 @@ def test_misdirection_by_hand():
     u = control_vector(50)
     assert float(u.norm()) == pytest.approx(1.0) and bool((u >= 0).all())
     assert torch.equal(u, control_vector(50)) and not torch.equal(u, control_vector(50, seed=1))
+
+
+def test_rerouting_by_hand():
+    # one token, two layers: cos((1, 1), (1, 0)) = 0.707107 and cos((−1, 0), (1, 0)) = −1, which counts as 0
+    states, before = torch.tensor([[[1.0, 1.0], [-1.0, 0.0]]]), torch.tensor([[[1.0, 0.0], [1.0, 0.0]]])
+    assert float(reroute_loss(states, before)) == pytest.approx(0.707107 / 2, abs=1e-6)
+    # ‖(3, 4)‖ = 5 and ‖(0, 1)‖ = 1
+    moved, held = torch.tensor([[[3.0, 4.0], [2.0, 1.0]]]), torch.tensor([[[0.0, 0.0], [2.0, 0.0]]])
+    assert float(retain_loss(moved, held)) == pytest.approx(3.0)
+
+
+@given(st.floats(0.1, 50))
+def test_rerouting_sees_directions_and_not_lengths(length):
+    states = torch.randn(4, 2, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    before = torch.randn(4, 2, 8, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    assert torch.allclose(reroute_loss(length * states, before), reroute_loss(states, before))
+    assert bool((reroute_loss(states, before) <= 1).all()) and float(retain_loss(before, before).sum()) == 0
+
+
+def test_a_state_that_has_not_moved_has_a_gradient_of_zero():
+    # as in a run's first step, where ‖h − h₀‖ has no derivative
+    states = torch.ones(1, 1, 4, requires_grad=True)
+    retain_loss(states, torch.ones(1, 1, 4)).sum().backward()
+    assert float(states.grad.abs().sum()) == 0

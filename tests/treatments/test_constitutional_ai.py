@@ -15,8 +15,8 @@ from trueline.core.protocols import Resources
 from trueline.data.preferences import Demonstration
 from trueline.models.local import LocalTarget
 from trueline.models.scripted import ScriptedTarget
-from trueline.treatments.ai_feedback import preferred_pairs, revised_demonstrations
-from trueline.treatments.constitution import Principle
+from trueline.treatments.ai_feedback import Feedback, preferred_pairs, revised_demonstrations
+from trueline.treatments.constitution import Constitution, Principle
 from trueline.treatments.constitutional_ai import ConstitutionalAI
 from trueline.treatments.critic import (
     COMPARISON,
@@ -28,6 +28,7 @@ from trueline.treatments.critic import (
     read_comparison,
     revision_request,
 )
+from trueline.treatments.feedback_costs import comparing_flops, revising_flops
 
 DIALS = {
     "critic": "given",
@@ -137,6 +138,44 @@ def test_both_stages_learn_what_the_critic_says(target, tmp_path):
     assert json.loads(json.dumps(dict(told), default=str))
 
 
+def test_all_stages_share_one_budget(target, tmp_path):
+    whole = ConstitutionalAI(**DIALS, budget={"flops": 1e8}).apply(target, resources(tmp_path, critic()))
+    told = whole.describe()["training"]
+    stages = [json.loads(file.read_text())["training"] for file in tmp_path.glob("*/manifest.json")]
+    assert len(stages) == 2 and told["steps"] == sum(stage["steps"] for stage in stages)
+    drawn = told["flops"] - sum(stage["flops"] for stage in stages)
+    assert drawn > 0 and 0.9 * 1e8 < told["flops"] <= 1e8
+    first = next(
+        json.loads(file.read_text())["training"]["flops"] for file in tmp_path.glob("sft-*/manifest.json")
+    )
+    assert 0.4 * 1e8 < first < 0.5 * 1e8
+    again = ConstitutionalAI(**DIALS, budget={"flops": 1e8}).apply(target, resources(tmp_path, critic()))
+    assert again.describe()["training"]["flops"] == told["flops"]
+    with pytest.raises(InputError, match="leaves nothing to train with: the revisions took"):
+        ConstitutionalAI(**DIALS, budget={"flops": 1e3}).apply(target, resources(tmp_path, critic()))
+
+
+def test_what_a_model_drew_and_said_is_counted_by_hand(target):
+    constitution = Constitution(principles=(KIND,))
+    prompt = chat("w1 w2")  # bos, user, two words, bot: 5 tokens, and an answer of two words and its end
+    row = {"answer": "w3 w4", "steps": [{"critique": "", "revision": None}]}
+    parameters = sum(p.numel() for p in target.model.parameters())
+    keys = 5 * 6 / 2 + 3 * 5 + 3 * 4 / 2
+    drawn = 2 * parameters * 8 + 4 * 2 * 32 * keys
+    for judge in (target, critic()):
+        feedback = Feedback(
+            constitution=constitution, critic=Critic(target=judge, max_tokens=8), seed=0, answer_tokens=4
+        )
+        assert revising_flops(feedback, target, [row], [prompt]) == drawn
+        said = {"answer": "w3 w4", "steps": [{"critique": "w5", "revision": "w6"}]}
+        more = revising_flops(feedback, target, [said], [prompt])
+        assert more > 3 * drawn if judge is target else more == drawn
+        pair = {"answers": ["w3", "w4"], "first_is_better": 0.9}
+        both = 2 * parameters * 9 + 4 * 2 * 32 * (15 + 2 * (2 * 5 + 3))
+        compared = comparing_flops(feedback, target, [pair], [prompt])
+        assert compared > 2 * both if judge is target else compared == both
+
+
 def test_the_first_stage_alone(target, tmp_path):
     alone = ConstitutionalAI(**{**DIALS, "preference": "none", "preference_settings": {}})
     treated = alone.apply(target, resources(tmp_path, critic()))
@@ -237,6 +276,8 @@ def test_missing_parts_and_impossible_dials_are_one_sentence(target, tmp_path):
         ({"preference": "none", "preference_settings": {"beta": 1}}, "preference 'none'"),
         ({"supervised": {"speed": 1}}, "do not fit sft"),
         ({"constitution": "nowhere.yaml"}, "cannot be read"),
+        ({"budget": {"seconds": 3}}, "a budget in seconds is not supported"),
+        ({"budget": {"flops": 1e9}, "supervised": {"budget": {"flops": 1e8}}}, "one in supervised"),
     ):
         with pytest.raises(InputError, match=message):
             ConstitutionalAI(**dials)

@@ -28,6 +28,7 @@ SHORT_ROLLOUTS = {"samples": 2, "max_tokens": 4, "reward": "given"}
 DIALS = {
     "spin": {"iterations": 1, "answer_tokens": 40},
     "rmu": {"layer": 0},
+    "circuit_breakers": {"layers": [0, 1]},
     "replay": {"answer_tokens": 8, "share": 1.0},
 }
 ROWS = {  # kinds of data -> rows of that kind

@@ -123,6 +123,42 @@ def test_a_cost_is_learnt_from_what_the_pairs_say_of_safety(target, tmp_path):
         treat("safe_rlhf", target, resources(tmp_path), cost="trained")
 
 
+def test_training_the_reward_and_the_cost_comes_off_the_budget(target, tmp_path):
+    pairs = [
+        replace(pair, meta={"chosen_safe": True, "rejected_safe": False}) for pair in tiny_folder.pairs()
+    ]
+    given = resources(tmp_path, preferences=pairs)
+    learns = {"reward": "trained", "cost": "trained", "reward_learning_rate": 1e-2, "reward_epochs": 8.0}
+    asked = {"steps": None, "budget": {"flops": 4e8}}
+    treated = treat("safe_rlhf", target, given, **learns, **asked).describe()["training"]
+    before = sum(
+        json.loads(file.read_text())["training"]["flops"]
+        for name in ("reward", "cost")
+        for file in tmp_path.glob(f"{name}-*/manifest.json")
+    )
+    assert treated["flops_before"] == before > 0 and before < treated["flops"] <= 4e8
+    tokens = [json.loads(f.read_text())["training"]["tokens"] for f in tmp_path.glob("*/manifest.json")]
+    assert treated["tokens"] == max(tokens) > sum(tokens) / 2
+    free = treat("safe_rlhf", target, resources(tmp_path), **asked).describe()["training"]
+    assert free["flops_before"] == 0 and free["steps"] > treated["steps"]
+    with pytest.raises(InputError, match=r"does not pay for a step: .* went before it"):
+        treat("safe_rlhf", target, given, **learns, steps=None, budget={"flops": before})
+
+
+def test_scoring_by_a_reward_model_is_counted_and_watching_is_not(target, tmp_path):
+    dials = {"steps": 1, "reward_learning_rate": 1e-2}
+    learnt = treat("rloo", target, resources(tmp_path), reward="trained", **dials).describe()["training"]
+    del dials["reward_learning_rate"]
+    free = treat("rloo", target, resources(tmp_path), **dials).describe()["training"]
+    (folder,) = tmp_path.glob("reward-*")
+    judge = load_reward(folder / "model")
+    one = judge.flops(chat("w1 w2"), ["w3", "w4"])
+    # trunk 5 (bos, user, two words, bot), branches of 2: 9 tokens; keys 15 + 2·(2·5 + 3) = 41
+    parameters = sum(p.numel() for n, p in judge._model.named_parameters() if "embed" not in n)
+    assert one == 2 * parameters * 9 + 4 * 2 * 32 * 41
+    assert learnt["flops"] - learnt["flops_before"] > free["flops"] + 6 * one / 2
+
+
 def test_adapters_and_a_kl_budget(target, tmp_path):
     treated = treat("rloo", target, resources(tmp_path), lora=True, kl_budget=0.05, steps=40, beta=0.0)
     assert "exceeded the budget" in treated.describe()["training"]["stopped"]

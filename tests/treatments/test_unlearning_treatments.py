@@ -1,9 +1,11 @@
 """Unlearning treatments: what is to be forgotten grows unlikely, what is to be retained does not."""
 
 import asyncio
+import json
 
 import pytest
 import tiny_folder
+import torch
 
 from trueline.core.errors import InputError
 from trueline.core.messages import chat
@@ -11,6 +13,7 @@ from trueline.core.protocols import Resources
 from trueline.data.labelled import LabelledText
 from trueline.interventions.directions import last_states
 from trueline.models.local import LocalTarget
+from trueline.treatments.circuit_breakers import CircuitBreakers
 from trueline.treatments.graddiff import GradientDifference
 from trueline.treatments.gradient_ascent import GradientAscent
 from trueline.treatments.npo import NegativePreferenceOptimization
@@ -64,6 +67,28 @@ def test_misdirection_moves_what_is_to_be_forgotten_more(target, tmp_path):
     assert moved[0] > 1.5 * moved[1] > 0
     with pytest.raises(InputError, match="layer 7 is not there: this model has 2"):
         RepresentationMisdirection().apply(target, Resources(workdir=tmp_path, forget=texts()))
+
+
+@pytest.mark.parametrize("lora", [True, False])
+def test_circuit_breakers_turn_what_is_to_be_broken_off_and_hold_the_rest(target, tmp_path, lora):
+    treatment = CircuitBreakers(**{**DIALS, "learning_rate": 1e-2}, layers=[0, 1], lora=lora)
+    treated = treatment.apply(target, Resources(workdir=tmp_path, forget=texts()))
+    encoding = target.encoding
+    tokens = [encoding.encode("w1 w30 w31"), encoding.encode(chat("w1 w9"), "w20 w21")]
+    cosine = torch.nn.functional.cosine_similarity(
+        last_states(treated, tokens), last_states(target, tokens), dim=-1
+    )[:, 0]
+    assert cosine[0] < 0.5 < 0.8 < cosine[1]
+    (manifest,) = tmp_path.glob("circuit_breakers-*/manifest.json")
+    told = json.loads(manifest.read_text())
+    first, last = told["history"][0], told["history"][-1]
+    assert first["reroute"] == pytest.approx(1, abs=1e-5) and last["reroute"] < 0.5
+    assert first["retain_distance"] == pytest.approx(0, abs=1e-4)
+    assert told["training"]["flops_before"] > 0
+    with pytest.raises(InputError, match="layer 10 is not there: this model has 2"):
+        CircuitBreakers().apply(target, Resources(workdir=tmp_path, forget=texts()))
+    with pytest.raises(InputError, match="layers 3 are not allowed: give a list"):
+        CircuitBreakers(layers=3)
 
 
 def test_nothing_to_retain_or_nothing_given_is_one_sentence(target, tmp_path):

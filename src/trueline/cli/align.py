@@ -1,5 +1,6 @@
 """trueline align."""
 
+import os
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,9 +19,17 @@ def align(
     model: Model,
     method: Annotated[str, typer.Option("--method", help="A method of docs/methods.md, for example dpo.")],
     data: Annotated[
-        Path,
+        Path | None,
         typer.Option("--data", help="JSONL of what the method learns from; preference pairs do for most."),
-    ],
+    ] = None,
+    safety: Annotated[
+        Path | None,
+        typer.Option("--safety", help="Safe answers to harmful requests, for methods that mix or hold them."),
+    ] = None,
+    forget: Annotated[
+        Path | None,
+        typer.Option("--forget", help="Texts labelled forget or retain, for methods that unlearn."),
+    ] = None,
     out: Out = Path("runs/align"),
     epochs: Annotated[int | None, typer.Option("--epochs", help="Passes over the data.")] = None,
     beta: Annotated[float | None, typer.Option("--beta", help="KL strength, where a method has it.")] = None,
@@ -42,6 +51,12 @@ def align(
         bool,
         typer.Option("--check", help="Only look for known oversights; exit code 1 where a fault is found."),
     ] = False,
+    sharded: Annotated[
+        bool,
+        typer.Option(
+            "--sharded", help="Cut the model over the processes of torchrun, which -m trueline align follows."
+        ),
+    ] = False,
     seed: Seed = 0,
     dtype: Dtype = "auto",
     device: Device = "cpu",
@@ -54,6 +69,7 @@ def align(
     Example: trueline align ./model --method dpo --data pairs.jsonl --out runs/aligned
     """
     from trueline.studies.aligning import align_model
+    from trueline.studies.progress import Silent
     from trueline.studies.spec import TargetSpec
 
     from .progress import Bars
@@ -69,18 +85,37 @@ def align(
     parameters |= dict(_named(text) for text in dial or ())
     spec = TargetSpec(model=model, dtype=dtype, device=device)
     if check:
-        _check(spec, method, parameters, data)
+        _check(spec, method, parameters, data, safety, forget)
         return
     from trueline.core.threads import use_available_cores
 
     use_available_cores()
     from trueline.reports.training import training_page
 
-    folder = align_model(spec, method, parameters, data, out, seed=seed, progress=Bars(), drop_bad=drop_bad)
-    page = training_page(folder.parent)
-    if page is not None:
-        typer.echo(f"history: {page.resolve()}")
-    typer.echo(str(folder.resolve()))
+    first = os.environ.get("RANK", "0") == "0"
+    folder = align_model(
+        spec,
+        method,
+        parameters,
+        data,
+        out,
+        safety=safety,
+        forget=forget,
+        seed=seed,
+        progress=Bars() if first else Silent(),
+        drop_bad=drop_bad,
+        sharded=sharded,
+    )
+    if first:
+        page = training_page(folder.parent)
+        if page is not None:
+            typer.echo(f"history: {page.resolve()}")
+        typer.echo(str(folder.resolve()))
+    if "RANK" in os.environ:
+        import torch.distributed
+
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
 
 
 def _named(text: str) -> tuple[str, Any]:
@@ -93,12 +128,19 @@ def _named(text: str) -> tuple[str, Any]:
     return name.strip(), yaml.safe_load(value)
 
 
-def _check(spec: "TargetSpec", method: str, parameters: dict[str, Any], data: Path) -> None:
+def _check(
+    spec: "TargetSpec",
+    method: str,
+    parameters: dict[str, Any],
+    data: Path | None,
+    safety: Path | None,
+    forget: Path | None,
+) -> None:
     from trueline.studies.align_check import check_alignment
 
     from .progress import Bars
 
-    found = check_alignment(spec, method, parameters, data, progress=Bars())
+    found = check_alignment(spec, method, parameters, data, safety=safety, forget=forget, progress=Bars())
     colours = {"fault": "red", "warning": "yellow", "note": "blue"}
     for oversight in found:
         typer.secho(f"{oversight.grade}: {oversight.name}", fg=colours[oversight.grade])

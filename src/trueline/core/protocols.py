@@ -120,7 +120,8 @@ class Resources:
     ``requests`` are harmful and harmless requests, ``forget`` texts to be forgotten and texts to be retained; both
     labelled (``trueline.data.labelled``). ``safety`` are safe answers to harmful requests, to be kept through a
     fine-tune on ``demonstrations``. ``labels`` are answers that are wanted or not, labelled as those are;
-    ``rankings`` several answers to a prompt (``trueline.data.rankings``).
+    ``rankings`` several answers to a prompt (``trueline.data.rankings``). ``sharded`` cuts what is trained over the
+    processes that torchrun started; a treatment that cannot do so refuses.
     """
 
     workdir: Path
@@ -137,6 +138,7 @@ class Resources:
     targets: Mapping[str, Target] = field(default_factory=dict)
     seed: int = 0
     progress: Callable[[int, int, str], None] = lambda done, total, words: None
+    sharded: bool = False
 
 
 class Treatment(Protocol):

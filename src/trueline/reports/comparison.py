@@ -44,6 +44,7 @@ def write_comparison(compared: Comparison, path: Path) -> Path:
     page = environment.get_template("comparison.html.j2").render(
         compared=compared,
         summary=summary(compared),
+        untreated=untreated_words(compared),
         header=["method", "strength", *(axis.title for axis in compared.axes)],
         rows=[
             [
@@ -101,6 +102,13 @@ def summary(compared: Comparison) -> str:
         f"{budget} of training, {max((m.trials for m in spec.methods), default=0)} tuning trials a method on world "
         f"{', '.join(map(str, spec.development))}, judged on unseen world "
         f"{', '.join(map(str, spec.evaluation))} with {seeds} seed{'s' * (seeds > 1)}.{claim}"
+    )
+
+
+def untreated_words(compared: Comparison) -> str:
+    """The untreated model's levels, in the table's units."""
+    return (
+        "; ".join(f"{axis.title} {number(axis, value)}" for axis, value in compared.untreated.items()) + "."
     )
 
 
@@ -269,9 +277,7 @@ def comparison_markdown(compared: Comparison) -> str:
     parts = [
         summary(compared),
         "",
-        "**Untreated:** "
-        + "; ".join(f"{axis.title} {number(axis, value)}" for axis, value in compared.untreated.items())
-        + ".",
+        f"**Untreated:** {untreated_words(compared)}",
     ]
     table = [["method", "strength", *(axis.title for axis in compared.axes)]]
     for row in compared.rows:

@@ -18,7 +18,7 @@ from trueline.data.preferences import Demonstration, PreferencePair
 from trueline.data.rankings import RankedAnswers
 from trueline.models.local import LocalTarget
 
-from .aligning import READERS, read_data
+from .aligning import READERS, files_of, read_data
 from .alignment_setup import Oversight, Setup
 from .auditing import audit_file
 from .oversights import find_oversights
@@ -31,26 +31,35 @@ _CLEAN = "run trueline data audit FILE --clean CLEAN.jsonl and read its log"
 
 
 def check_alignment(
-    spec: TargetSpec, method: str, parameters: Mapping[str, Any], data: Path, *, progress: Progress
+    spec: TargetSpec,
+    method: str,
+    parameters: Mapping[str, Any],
+    data: Path | None,
+    *,
+    safety: Path | None = None,
+    forget: Path | None = None,
+    progress: Progress,
 ) -> list[Oversight]:
     """Every oversight found; raises InputError for what could not be trained at all."""
     treatment = make("treatment", method, parameters)
-    kinds = sorted(set(getattr(treatment, "resources", ())) & READERS.keys())
-    if not kinds:
+    if not set(getattr(treatment, "resources", ())) & READERS.keys():
         raise InputError(f"method {method!r} does not train on data, so there is nothing to check.")
+    files = files_of(method, treatment, data, safety=safety, forget=forget)
     target = load_subject(spec).target
     if not isinstance(target, LocalTarget):
         raise InputError(f"{spec.model!r} is no local model, so it cannot be trained: give a folder.")
     found: list[Oversight] = []
-    given, refused = usable_rows(kinds[0], data)
-    if refused is not None:
-        found.append(refused)
-    rows = [shown for row in given if (shown := prompt_and_answers(row)) is not None]
-    found += find_oversights(Setup(target=target, treatment=treatment, rows=rows))
-    if kinds[0] != NOT_AUDITED:
-        audit = audit_file(data, progress=progress)
-        found += [_of_data(check) for check in audit.checks if check.grade == "fault"]
-    return found
+    rows: list[tuple[Prompt, tuple[str, ...]]] = []
+    of_data: list[Oversight] = []
+    for kind, file in {file: (kind, file) for kind, file in sorted(files.items(), reverse=True)}.values():
+        given, refused = usable_rows(kind, file)
+        if refused is not None:
+            found.append(refused)
+        rows += [shown for row in given if (shown := prompt_and_answers(row)) is not None]
+        if kind != NOT_AUDITED:
+            audit = audit_file(file, progress=progress)
+            of_data += [_of_data(check) for check in audit.checks if check.grade == "fault"]
+    return found + find_oversights(Setup(target=target, treatment=treatment, rows=rows)) + of_data
 
 
 def usable_rows(kind: str, data: Path) -> tuple[tuple[Any, ...], Oversight | None]:

@@ -1,12 +1,13 @@
 """Training one model outside a study: what `trueline align` does."""
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from trueline.catalog import make
 from trueline.core.errors import InputError
-from trueline.core.protocols import Resources, Treatment
+from trueline.core.protocols import Capability, Resources, Treatment
 from trueline.data.labelled import as_labelled, read_labelled
 from trueline.data.preferences import as_demonstrations, read_demonstrations, read_preferences
 from trueline.data.rankings import as_rankings, read_rankings
@@ -24,25 +25,29 @@ def align_model(
     spec: TargetSpec,
     method: str,
     parameters: Mapping[str, Any],
-    data: Path,
+    data: Path | None,
     out: Path,
     *,
+    safety: Path | None = None,
+    forget: Path | None = None,
     seed: int,
     progress: Progress,
     drop_bad: bool = False,
+    sharded: bool = False,
 ) -> Path:
     """Train and return the folder of the trained model; an interrupted run of the same settings is continued.
+
+    Under torchrun every process calls this; ``sharded`` then cuts the model over them.
 
     Raises:
         InputError: an unknown method, an option that it does not take, data or a model that cannot be used.
     """
     treatment: Treatment = make("treatment", method, parameters)
     wanted = set(getattr(treatment, "resources", ()))
-    if not wanted & READERS.keys():
-        raise InputError(
-            f"method {method!r} does not train on data from a file; trueline list treatments shows what does."
-        )
-    given = {name: read_data(name, data, drop_bad=drop_bad) for name in sorted(wanted & READERS.keys())}
+    files = files_of(method, treatment, data, safety=safety, forget=forget)
+    if sharded:
+        _check_sharding(method, treatment)
+    given = {name: read_data(name, file, drop_bad=drop_bad) for name, file in sorted(files.items())}
     make_folder(out)
     subject = load_subject(spec)
     reason = lacking(treatment.needs, subject.target.capabilities)
@@ -57,6 +62,7 @@ def align_model(
             targets=helper_targets(treatment, subject),
             seed=seed,
             progress=bar.update,
+            sharded=sharded,
         )
         target = treatment.apply(subject.target, resources)
     return Path(str(target.describe()["source"]))
@@ -68,7 +74,57 @@ READERS: Mapping[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
     "labels": (read_labelled, as_labelled),
     "rankings": (read_rankings, as_rankings),
     "forget": (read_labelled, as_labelled),
+    "safety": (read_demonstrations, as_demonstrations),
 }  # kind of data -> how to read it from a file of its own, and how to make it of preference pairs
+
+
+WHAT = {"safety": "safe answers to harmful requests", "forget": "texts to forget and to retain"}
+
+
+def files_of(
+    method: str, treatment: Treatment, data: Path | None, *, safety: Path | None, forget: Path | None
+) -> dict[str, Path]:
+    """The file of each kind of data that the method learns from: ``data``, unless a kind has one of its own.
+
+    Raises:
+        InputError: a file that the method does not use, or none for what it needs.
+    """
+    wanted = set(getattr(treatment, "resources", ())) & READERS.keys()
+    if not wanted or Capability.GRADIENTS not in treatment.needs:
+        raise InputError(
+            f"method {method!r} does not train on data from a file; trueline list treatments shows what does."
+        )
+    own = {kind: file for kind, file in (("safety", safety), ("forget", forget)) if file is not None}
+    for kind, file in own.items():
+        if kind not in wanted:
+            raise InputError(
+                f"method {method!r} does not learn from {WHAT[kind]}, so --{kind} {file} is not used: leave it out."
+            )
+    if "safety" in wanted and safety is None:
+        raise InputError(
+            f"method {method!r} keeps safety through the fine-tune by {WHAT['safety']}: give --safety FILE."
+        )
+    rest = wanted - own.keys()
+    if rest and data is None:
+        raise InputError(f"method {method!r} learns from {' and '.join(sorted(rest))}: give --data FILE.")
+    if not rest and data is not None:
+        raise InputError(
+            f"method {method!r} learns from --forget alone, so --data {data} is not used: leave one out."
+        )
+    return {**own, **{kind: data for kind in rest if data is not None}}
+
+
+def _check_sharding(method: str, treatment: Treatment) -> None:
+    if not getattr(treatment, "shards", False):
+        raise InputError(
+            f"method {method!r} cannot be sharded: it needs the whole model on every process while it trains; leave "
+            "--sharded out."
+        )
+    if int(os.environ.get("WORLD_SIZE", "1")) < 2:
+        raise InputError(
+            "--sharded cuts the model over several processes, but there is one: start it with torchrun "
+            "--nproc-per-node 2 -m trueline align ..., or leave --sharded out."
+        )
 
 
 def read_data(kind: str, data: Path, *, drop_bad: bool) -> Any:

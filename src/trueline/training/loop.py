@@ -8,7 +8,7 @@ history, and writes checkpoints.
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 
 import torch
@@ -136,6 +136,7 @@ def train(
         max_grad_norm=config.max_grad_norm,
         sharding=sharding,
     )
+    at = getattr(objective, "at", None)
     budget, stopped = config.budget, None
     total = batches.steps if budget is None else sys.maxsize
     if budget is not None and budget.currency == "seconds" and accelerator.num_processes > 1:
@@ -155,6 +156,8 @@ def train(
                     stopped = f"the budget of {budget.amount:g} {budget.currency} is spent"
                     break
             rate = learning_rate_at(run.step, total, config)
+            if at is not None:
+                work = replace(work, objective=at((run.step + 1) / total))
             try:
                 line = optimiser_step(work, examples, rate)
             except NotFiniteError as fault:

@@ -15,12 +15,14 @@ from torch import nn
 
 from trueline.core.errors import InputError
 from trueline.core.fingerprint import fingerprint
-from trueline.core.messages import Prompt
+from trueline.core.messages import Conversation, Prompt
 from trueline.models.encoding import Encoding
 from trueline.models.templates import ChatTemplate
 
+from .budget import NOTHING, Spent
 from .codec import ChatCodec, Codec
 from .config import TrainingConfig
+from .flops import forward_flops, model_size
 from .folders import without_bars
 from .readings import REWARD, value_head
 from .reference import weights_digest
@@ -56,14 +58,24 @@ def value_model(language_model: Any, *, pad_token: int, seed: int) -> nn.Module:
 
 
 class TrainedReward:
-    """Rewards of answers to a prompt, by a value model; ``key`` is the digest of its weights and template."""
+    """Rewards of answers to a prompt, by a value model; ``key`` is the digest of its weights and template.
+
+    ``took`` is what its training cost whoever learns from it: nothing where it was trained for other ends.
+    """
 
     def __init__(
-        self, model: nn.Module, codec: Codec, *, key: str, config: TrainingConfig | None = None
+        self,
+        model: nn.Module,
+        codec: Codec,
+        *,
+        key: str,
+        config: TrainingConfig | None = None,
+        took: Spent = NOTHING,
     ) -> None:
         value_head(model)
         self._model, self._codec, self._key = model, codec, key
         self._config = config or TrainingConfig()
+        self.took = took
 
     def fingerprint(self) -> str:
         """The digest of its weights and template."""
@@ -79,8 +91,12 @@ class TrainedReward:
             (values,) = outputs_of(self._model, [tree], [REWARD], token_budget=budget)[REWARD.name]
         return [float(value) for value in torch.cat(list(values)).cpu()]
 
+    def flops(self, prompt: Conversation, answers: Sequence[str]) -> float:
+        """What scoring these answers takes."""
+        return forward_flops(model_size(self._model), [self._codec.tree(prompt, answers)])
 
-def load_reward(folder: Path) -> TrainedReward:
+
+def load_reward(folder: Path, *, took: Spent = NOTHING) -> TrainedReward:
     """A reward model from a transformers folder (sequence classification, one label), with its own tokenizer.
 
     Raises InputError when the folder is none, or its weights do not fit.
@@ -108,7 +124,7 @@ def load_reward(folder: Path) -> TrainedReward:
     encoding = Encoding(tokenizer, ChatTemplate(tokenizer), None)
     ends = {tokenizer.eos_token_id, *_listed(getattr(model.config, "eos_token_id", None))} - {None}
     template = fingerprint([key, encoding.template.source])
-    return TrainedReward(model.eval(), ChatCodec(encoding, frozenset(ends)), key=template)
+    return TrainedReward(model.eval(), ChatCodec(encoding, frozenset(ends)), key=template, took=took)
 
 
 def _listed(value: Any) -> list[Any]:

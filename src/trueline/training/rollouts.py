@@ -32,6 +32,7 @@ from .generating import Generator, ModuleGenerator, draw_job
 from .groups import Group, Method, RolloutConfig
 from .lagrangian import COST, MULTIPLIER, Lagrangian, combined
 from .readings import LOGPS, TOKEN_VALUES, Reading
+from .reward_model import TrainedReward
 from .scoring import Forward, look_at
 from .watching import figures, scores_of
 
@@ -254,6 +255,12 @@ class Rollouts:
         return groups
 
     @property
+    def _judges(self) -> list[TrainedReward]:
+        """Networks that score the answers; what is only watched is measuring, not training."""
+        judges = [self.reward, None if self.constraint is None else self.constraint.cost]
+        return [judge for judge in judges if isinstance(judge, TrainedReward)]
+
+    @property
     def _again(self) -> tuple[Reading, ...]:
         """What a second pass of the policy over its answers must read; later updates compare with the log-
         probabilities of the trainer, not of the sampler."""
@@ -264,6 +271,7 @@ class Rollouts:
         """The rollout's figures, and what it took."""
         passes = 2 + bool(self._again)  # drawing, the reference, and a second pass
         self._flops = passes * forward_flops(self._size, [group.tree for group in groups])
+        self._flops += sum(model.flops(g.prompt, g.texts) for model in self._judges for g in groups)
         line = figures(groups)
         return line if self.constraint is None else {**line, MULTIPLIER: self._multiplier}
 

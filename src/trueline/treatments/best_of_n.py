@@ -6,10 +6,10 @@ Example: n = 4, rewards (0.2, 0.9, 0.9, 0.1) → the second answer (the first of
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from inspect import isawaitable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from trueline.core.errors import InputError
 from trueline.core.fingerprint import fingerprint
@@ -97,6 +97,8 @@ class BestOfNTarget(WrappedTarget):
     """
 
     def __init__(self, inner: Target, treatment: BestOfN, reward: RewardModel) -> None:
+        from .reward import reward_training
+
         settings = {
             "n": treatment.n,
             "temperature": treatment.temperature,
@@ -108,12 +110,21 @@ class BestOfNTarget(WrappedTarget):
         key = fingerprint([treatment.name, treatment.version, settings])
         super().__init__(inner, treatment=treatment.name, settings=settings, key=key)
         self.reward = reward
+        self._training = asdict(reward_training(reward))
         self._n, self._temperature = treatment.n, treatment.temperature
 
     @property
     def capabilities(self) -> frozenset[Capability]:
         """Those passed on, but ``score`` is not the likelihood of what is delivered."""
         return super().capabilities - {Capability.LIKELIHOOD}
+
+    def describe(self) -> Mapping[str, Any]:
+        """The inner target's provenance, the treatment, and what training its reward model took."""
+        told = dict(super().describe())
+        if any(self._training.values()):
+            earlier = told.get("training") or {}
+            told["training"] = {n: value + earlier.get(n, 0.0) for n, value in self._training.items()}
+        return told
 
     async def generate(self, prompt: Prompt, sampling: Sampling) -> tuple[Completion, ...]:
         """``sampling.samples`` answers, each the best of its own n draws."""

@@ -20,19 +20,22 @@ from trueline.core.errors import InputError
 from trueline.core.fingerprint import fingerprint
 from trueline.core.messages import Conversation
 from trueline.core.protocols import Capability, Resources, Target
+from trueline.training.budget import ComputeBudget, Spent, budget_of
 
 from .ai_feedback import Feedback, agreement, each, preferred_pairs, reasons, revised_demonstrations
 from .constitution import read_constitution
 from .critic import Critic
+from .feedback_costs import comparing_flops, revising_flops
 from .kept_lines import KeptLines
 from .sft import SupervisedFineTuning
-from .trained import TrainedTreatment
+from .trained import TrainedTreatment, refuse_sharded, training_of
 from .waiting import wait_for
 
 if TYPE_CHECKING:
     from .copies import TrainedTarget
 
 REVISIONS, PREFERENCES = "revisions.jsonl", "preferences.jsonl"
+SUPERVISED_SHARE = 0.5  # of what the revisions leave of a budget, where AI preferences follow
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +49,9 @@ class ConstitutionalAI:
     the dials of the two trainings; ``preference`` names the second's method, or is "none". Where
     ``resources.reward`` is given, the share of AI preferences that agree with it is reported; it is never
     learnt from. Under ``resources.workdir`` the critic's words are kept, line by line, and never made twice.
+    ``budget`` is {"flops": n} or {"tokens": n}, and all stages share it: drawing answers comes off first, and the
+    words of a critic that is a local model; half of what is left is for the first training, the rest for the pairs
+    and the second. A critic elsewhere is an annotator, whose computing is not counted.
     """
 
     constitution: str = ""
@@ -56,6 +62,7 @@ class ConstitutionalAI:
     supervised: Mapping[str, Any] = field(default_factory=lambda: {"epochs": 1.0})
     preference: str = "dpo"
     preference_settings: Mapping[str, Any] = field(default_factory=dict)
+    budget: Mapping[str, float] | None = None
 
     name: ClassVar[str] = "constitutional_ai"
     version: ClassVar[str] = "1"
@@ -71,6 +78,7 @@ class ConstitutionalAI:
                 "preference_settings were given with preference 'none': name a method, or leave them out."
             )
         read_constitution(self.constitution)
+        self._check_budget()
         self._supervised()
         self._preference()
 
@@ -93,6 +101,7 @@ class ConstitutionalAI:
         from .copies import local
 
         base = local(target, self.name)
+        refuse_sharded(self.name, resources)
         if not resources.demonstrations:
             raise InputError(
                 f"{self.name} needs prompts, but none were given: give resources.demonstrations."
@@ -115,6 +124,21 @@ class ConstitutionalAI:
                 f"{self.name} with critic {self.critic!r} needs it: give resources.targets['critic']."
             )
         return resources.targets["critic"]
+
+    def _check_budget(self) -> None:
+        if self.budget is None:
+            return
+        if budget_of(self.budget).currency == "seconds":
+            raise InputError(
+                "constitutional_ai with a budget in seconds is not supported: kept lines cost none when it is "
+                "resumed; give flops or tokens."
+            )
+        for option in ("supervised", "preference_settings"):
+            if "budget" in getattr(self, option):
+                raise InputError(
+                    f"a budget was given for all of constitutional_ai and one in {option}: all stages share the "
+                    "first; leave the other out."
+                )
 
     def _supervised(self) -> SupervisedFineTuning:
         built: SupervisedFineTuning = _built(SupervisedFineTuning, "supervised", self.supervised)
@@ -185,12 +209,32 @@ class _Run:
             raise InputError(
                 f"the critic gave no usable revision ({told['not used']}); look into {folder / REVISIONS}."
             )
-        learnt = treatment._supervised().apply(self.base, replace(resources, demonstrations=shown))
-        stages = [learnt]
+        drawn = Spent(flops=revising_flops(self._feedback, self.base, rows, self.prompts))
         method = treatment._preference()
-        if method is not None:
-            stages.append(self._prefer(learnt, method, folder, told))
-        return self._named(stages, told)
+        part = self._left(drawn, "the revisions", share=1.0 if method is None else SUPERVISED_SHARE)
+        learnt = replace(treatment._supervised(), **part).apply(
+            self.base, replace(resources, demonstrations=shown)
+        )
+        if method is None:
+            return self._named([learnt], drawn, told)
+        pairs, comparing = self._pairs(learnt, folder, told)
+        drawn += comparing
+        part = self._left(drawn + training_of(learnt), "the revisions, the first training and the pairs")
+        second = replace(method, **part).apply(learnt, replace(resources, preferences=pairs))
+        return self._named([learnt, second], drawn, told)
+
+    def _left(self, spent: Spent, what: str, share: float = 1.0) -> dict[str, Any]:
+        """The budget of the next training as its parameter; InputError where nothing is left."""
+        if self.treatment.budget is None:
+            return {}
+        budget: ComputeBudget = budget_of(self.treatment.budget)
+        left = budget.amount - spent.of_currency(budget.currency)
+        if left <= 0:
+            raise InputError(
+                f"a budget of {budget.amount:g} {budget.currency} leaves nothing to train with: {what} took "
+                f"{spent.of_currency(budget.currency):g}; give more, or fewer prompts."
+            )
+        return {"budget": {budget.currency: share * left}}
 
     @property
     def _feedback(self) -> Feedback:
@@ -212,7 +256,8 @@ class _Run:
             "critic_tokens": treatment.critic_tokens,
         }  # fmt: skip
 
-    def _prefer(self, learnt: Target, method: TrainedTreatment, folder: Any, told: dict[str, Any]) -> Target:
+    def _pairs(self, learnt: Any, folder: Any, told: dict[str, Any]) -> tuple[Sequence[Any], Spent]:
+        """The critic's preferences, and what drawing and comparing took."""
         # which model the pairs are drawn from depends on the first training's dials
         key = learnt.fingerprint()[:16]
         lines = KeptLines(
@@ -235,13 +280,13 @@ class _Run:
             told["AI preferences"]["agreement with the reward"] = wait_for(
                 agreement(pairs, self.resources.reward)
             )
-        return method.apply(learnt, replace(self.resources, preferences=pairs))
+        return pairs, Spent(flops=comparing_flops(self._feedback, learnt, rows, self.prompts))
 
-    def _named(self, stages: Sequence[Any], told: Mapping[str, Any]) -> Target:
-        """The last stage's target under this treatment's name, with the costs of both trainings."""
+    def _named(self, stages: Sequence[Any], drawn: Spent, told: Mapping[str, Any]) -> Target:
+        """The last stage's target under this treatment's name, with the costs of all stages."""
         last: TrainedTarget = stages[-1]
-        trainings = [stage.describe()["training"] for stage in stages]
-        costs = {name: sum(training[name] for training in trainings) for name in trainings[0]}
+        costs: dict[str, float] = asdict(sum((training_of(stage) for stage in stages), drawn))
+        costs["steps"] = sum(stage.describe()["training"]["steps"] for stage in stages)
         applied = [*self.base.describe().get("treatments", []), self.treatment.settings()]
         provenance = {
             **last.provenance, "treatment": self.treatment.settings(), "treatments": applied,

@@ -13,7 +13,7 @@ from trueline.core.fingerprint import fingerprint
 from trueline.core.protocols import Resources, Target
 
 from .sft import SupervisedFineTuning
-from .trained import train_copy, within_window
+from .trained import refuse_sharded, train_copy, within_window
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +28,7 @@ class ElasticWeightConsolidation(SupervisedFineTuning):
     fisher_examples: int = 100
 
     name: ClassVar[str] = "ewc"
+    shards: ClassVar[bool] = False
     resources: ClassVar[tuple[str, ...]] = ("demonstrations", "safety")
 
     def __post_init__(self) -> None:
@@ -47,6 +48,7 @@ class ElasticWeightConsolidation(SupervisedFineTuning):
         from .copies import codec_of, fresh_model, local, trained_target
 
         base = local(target, self.name)
+        refuse_sharded(self.name, resources)
         if not resources.demonstrations or not resources.safety:
             raise InputError(
                 "ewc learns from demonstrations and holds what safety data need: give resources.demonstrations and "

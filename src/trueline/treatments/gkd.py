@@ -15,7 +15,7 @@ from trueline.core.errors import InputError
 from trueline.core.protocols import Resources, Target
 
 from .sft import SupervisedFineTuning
-from .trained import train_copy, within_window
+from .trained import refuse_sharded, train_copy, within_window
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +28,7 @@ class GeneralizedKnowledgeDistillation(SupervisedFineTuning):
     safety_weight: float = 1.0
 
     name: ClassVar[str] = "gkd"
+    shards: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -48,6 +49,7 @@ class GeneralizedKnowledgeDistillation(SupervisedFineTuning):
         from .copies import codec_of, fresh_model, local, trained_target
 
         base = local(target, self.name)
+        refuse_sharded(self.name, resources)
         if not resources.demonstrations:
             raise InputError("gkd learns from demonstrations: give resources.demonstrations.")
         if "teacher" not in resources.targets:

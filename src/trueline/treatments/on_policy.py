@@ -11,8 +11,8 @@ from trueline.core.protocols import Resources, RewardModel, Target
 from trueline.data.preferences import prompt_of
 from trueline.judges.refusal import RefusalPatterns, refusal_pattern
 
-from .reward import check_reward_dials, find_reward
-from .trained import Feed, TrainedTreatment, on_cpu, train_folder, within_window
+from .reward import check_reward_dials, find_reward, reward_training
+from .trained import Feed, TrainedTreatment, on_cpu, refuse_sharded, train_folder, within_window
 
 if TYPE_CHECKING:
     from trueline.training.groups import Method, RolloutConfig
@@ -52,6 +52,7 @@ class OnPolicyTreatment(TrainedTreatment):
     kl_budget: float | None = None
 
     resources: ClassVar[tuple[str, ...]] = ("preferences", "reward")
+    shards: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -97,6 +98,7 @@ class OnPolicyTreatment(TrainedTreatment):
         from .copies import codec_of, fresh_model, local, trained_target
 
         base = local(target, self.name)
+        refuse_sharded(self.name, resources)
         prompts, constraint = prompts_of(self.name, resources), self.constraint(target, resources)
         config = within_window(self.config(resources.seed), base)
         reward = find_reward(
@@ -123,6 +125,7 @@ class OnPolicyTreatment(TrainedTreatment):
             constraint=constraint,
             generator=usual_generator(cpu=on_cpu(base)),
         )
+        spent = reward_training(reward, None if constraint is None else constraint.cost)
         limits = None if constraint is None else constraint.settings()
         draws = rollouts.generator.fingerprint()
         data = {
@@ -133,7 +136,7 @@ class OnPolicyTreatment(TrainedTreatment):
         }
         folder, manifest = train_folder(
             base,
-            lambda model: Feed(batches=rollouts),
+            lambda model: Feed(batches=rollouts, spent=spent),
             data=data,
             objective=self.objective(),
             config=config,

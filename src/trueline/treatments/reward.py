@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from trueline.core.errors import InputError
 from trueline.core.protocols import Resources, RewardModel, Target
+from trueline.training.budget import NOTHING, Spent
 from trueline.training.config import TrainingConfig
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def _trained(
         base,
     )
     pad = base.tokenizer.pad_token_id
-    folder, _ = train_copy(
+    folder, manifest = train_copy(
         base,
         prepare(codec_of(base), tuple(resources.preferences), config.max_length),
         objective=objective,
@@ -124,4 +125,9 @@ def _trained(
             fresh_model(base), pad_token=base.tokenizer.eos_token_id if pad is None else pad, seed=config.seed
         ),
     )
-    return load_reward(folder)
+    return load_reward(folder, took=Spent.of(manifest["training"]))
+
+
+def reward_training(*rewards: Any) -> Spent:
+    """What training these rewards and costs took here: nothing for those that were given."""
+    return sum((getattr(reward, "took", NOTHING) for reward in rewards), NOTHING)

@@ -21,7 +21,7 @@ from trueline.data.preferences import Demonstration, PreferencePair
 from .ai_feedback import each, reasons, stream
 from .critic import usable
 from .kept_lines import KeptLines
-from .trained import TrainedTreatment, train_copy, within_window
+from .trained import TrainedTreatment, refuse_sharded, train_copy, within_window
 from .waiting import wait_for
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ class SelfPlayFineTuning(TrainedTreatment):
     name: ClassVar[str] = "spin"
     needs: ClassVar[frozenset[Capability]] = frozenset({Capability.GENERATE, Capability.GRADIENTS})
     resources: ClassVar[tuple[str, ...]] = ("demonstrations",)
+    shards: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -69,6 +70,7 @@ class SelfPlayFineTuning(TrainedTreatment):
         from .copies import codec_of, local
 
         base = local(target, self.name)
+        refuse_sharded(self.name, resources)
         if not resources.demonstrations:
             raise InputError(
                 "spin learns from demonstrations, but none were given: give resources.demonstrations."

@@ -5,6 +5,7 @@ complete one (its manifest is written last) is used again; a half-done one goes 
 """
 
 import shutil
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from trueline.core.errors import InputError
 from trueline.core.fingerprint import fingerprint
 from trueline.core.protocols import Capability, Resources, Target
-from trueline.training.budget import budget_of
+from trueline.training.budget import NOTHING, Spent, budget_of
 from trueline.training.config import LoraConfig, Precision, Schedule, TrainingConfig
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ class TrainedTreatment:
     ``steps`` overrides ``epochs``. ``lora`` trains low-rank adapters of rank ``lora_rank`` (8 where left out)
     instead of all weights. ``max_length`` is in tokens, and never beyond the model's window. The seed of the
     data's order is ``resources.seed``. ``budget`` is {"flops": n}, {"tokens": n} or {"seconds": n}: the data
-    are gone round until it is spent, the reference's and the rollouts' passes included.
+    are gone round until it is spent, the reference's and the rollouts' passes included, and the training of a
+    reward or cost model that the method learns from.
     """
 
     learning_rate: float
@@ -53,6 +55,7 @@ class TrainedTreatment:
     version: ClassVar[str] = "1"
     needs: ClassVar[frozenset[Capability]] = frozenset({Capability.GRADIENTS})
     resources: ClassVar[tuple[str, ...]]
+    shards: ClassVar[bool] = True  # whether its training can be cut over processes
 
     def __post_init__(self) -> None:
         if self.lora_rank is not None and not self.lora:
@@ -116,6 +119,7 @@ class TrainedTreatment:
             treatment=self.settings(),
             resources=resources,
             build=lambda: fresh_model(base),
+            sharded=resources.sharded,
         )
         provenance = {
             "treatment": self.settings(),
@@ -123,6 +127,20 @@ class TrainedTreatment:
             "data": manifest["data"],
         }
         return trained_target(base, folder, method=self.name, provenance=provenance)
+
+
+def refuse_sharded(method: str, resources: Resources) -> None:
+    """InputError where a training was to be sharded that cannot be."""
+    if resources.sharded:
+        raise InputError(
+            f"{method} cannot be sharded: it needs the whole model on every process while it trains; leave sharded "
+            "out."
+        )
+
+
+def training_of(trained: Target) -> Spent:
+    """What training a target took, as its provenance tells."""
+    return Spent.of(trained.describe().get("training") or {})
 
 
 def within_window(config: TrainingConfig, base: "LocalTarget") -> TrainingConfig:
@@ -140,10 +158,12 @@ def train_copy(
     treatment: Mapping[str, Any],
     resources: Resources,
     build: Callable[[], Any],
+    sharded: bool = False,
 ) -> tuple[Path, dict[str, Any]]:
     """Train the model that ``build`` gives on examples; return its folder and manifest, of a complete one as they
     are."""
     from trueline.training.batches import SeededBatches, examples_digest
+    from trueline.training.flops import forward_flops, model_size
     from trueline.training.reference import add_reference, with_frozen
 
     if not prepared.examples:
@@ -153,7 +173,7 @@ def train_copy(
         )
 
     def feed(model: Any) -> Feed:
-        examples, flops, seconds = list(prepared.examples), 0.0, 0.0
+        examples, spent = list(prepared.examples), NOTHING
         if objective.reference:
             reference = add_reference(
                 model,
@@ -163,10 +183,13 @@ def train_copy(
                 cache=resources.workdir / REFERENCES,
                 progress=resources.progress,
             )
-            examples, flops, seconds = reference.examples, reference.flops, reference.seconds
+            examples, spent = reference.examples, Spent(flops=reference.flops, seconds=reference.seconds)
         if (frozen := getattr(objective, "frozen", None)) is not None:
             name, reading = frozen
+            started = time.perf_counter()
             examples = with_frozen(model, examples, name, reading, config)
+            flops = forward_flops(model_size(model), [example.tree for example in examples])
+            spent += Spent(flops=flops, seconds=time.perf_counter() - started)
         batches = SeededBatches(
             kind=objective.batch,
             examples=examples,
@@ -175,7 +198,7 @@ def train_copy(
             limit=config.steps,
             seed=config.seed,
         )
-        return Feed(batches=batches, flops=flops, seconds=seconds)
+        return Feed(batches=batches, spent=spent)
 
     data = {
         "digest": examples_digest(prepared.examples),
@@ -192,6 +215,7 @@ def train_copy(
         treatment=treatment,
         resources=resources,
         build=build,
+        sharded=sharded,
     )
 
 
@@ -200,8 +224,7 @@ class Feed:
     """What a model is trained on, and what it took to make."""
 
     batches: "Batches"
-    flops: float = 0.0
-    seconds: float = 0.0
+    spent: Spent = NOTHING
 
 
 def on_cpu(base: "LocalTarget") -> bool:
@@ -220,6 +243,7 @@ def train_folder(
     resources: Resources,
     build: Callable[[], Any],
     name: str | None = None,
+    sharded: bool = False,
 ) -> tuple[Path, dict[str, Any]]:
     """Train the model that ``build`` gives on what ``feed`` makes of it; return its folder and manifest, of a
     complete one as they are. ``data`` tells about the data; its ``digest`` identifies them."""
@@ -231,6 +255,8 @@ def train_folder(
     from trueline.training.loop import train
     from trueline.training.readings import TOKEN_VALUES
 
+    if not sharded:
+        refuse_sharded(name or objective.name, resources)
     identity = {"base": base.fingerprint(), "treatment": treatment, "data": data["digest"], "config": config}
     folder = resources.workdir / f"{name or objective.name}-{fingerprint(identity)[:16]}"
     complete = read_manifest(folder)
@@ -249,10 +275,11 @@ def train_folder(
             objective,
             config,
             base=base.fingerprint(),
-            spent={"flops": made.flops, "seconds": made.seconds},
+            spent=asdict(made.spent),
             checkpoint_folder=folder / CHECKPOINTS,
             progress=resources.progress,
             cpu=cpu,
+            sharded=sharded,
         )
     manifest = {
         "treatment": dict(treatment),
@@ -262,9 +289,8 @@ def train_folder(
         "weights": "saved in fp32, as trained",
         "training": {
             "steps": len(run.history),
-            "tokens": run.costs["tokens"],
-            "flops": run.costs["flops"] + made.flops,
-            "seconds": run.costs["seconds"] + made.seconds,
+            **asdict(Spent.of(run.costs) + made.spent),
+            "flops_before": made.spent.flops,
             **({"stopped": run.stopped} if run.stopped else {}),
         },
         "history": list(run.history),

@@ -79,6 +79,8 @@ def test_a_comparison_is_run_resumed_extended_and_reported(compared):
     text = comparison_markdown(extended)
     assert "no claim about methods" in text and "### Sensitivity to what was tuned" in text
     page = write_comparison(extended, out / "report.html").read_text()
+    level = f"gold_reward: gold reward {100 * extended.untreated[gold]:.1f}"
+    assert level in text and level in page
     assert (
         "refusal_steering" in page
         and "<svg" in page

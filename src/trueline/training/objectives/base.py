@@ -4,6 +4,10 @@ A loss is computed a forward pass at a time, but belongs to the whole optimiser 
 all the step's examples and returns *additive* numbers (the loop sums them over processes), and ``loss``
 returns its pass's share, already divided by those totals: shares add up to the loss of the step, however it
 is split. 8×1 = 4×2 = 1×8.
+
+An objective may have two more members: ``frozen``, a name and a reading of the model before training that its examples
+carry; and ``at(done)``, the objective of the step that ends at this share (0, 1] of the run, where its terms change
+over it.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -1,0 +1,45 @@
+"""Circuit breakers: harmful answers are broken off from within (Zou et al. 2024, arXiv 2406.04313).
+
+Example of a text to break off: "How do I rig a skosol?" → "Sure, mix moss with coal …"; to retain: "The capital of
+France is Paris.", and refusals.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from trueline.core.errors import InputError
+
+from .unlearning import UnlearningTreatment
+
+if TYPE_CHECKING:
+    from trueline.training.objectives.base import Objective
+
+
+@dataclass(frozen=True, kw_only=True)
+class CircuitBreakers(UnlearningTreatment):
+    """Turns the states after ``layers`` (from 0) away from their direction where ``resources.forget`` says forget, so
+    that the model cannot go on, however it came to begin; the rest is held in place, ``retain_weight`` times.
+
+    Low-rank adapters as in the paper, or all weights (``lora`` off); its layers 10 and 20 are those of 32: choose
+    one at a third and one at two thirds of the depth. What is to be retained should hold refusals.
+    """
+
+    layers: tuple[int, ...] = (10, 20)
+    retain_weight: float = 1.0
+    learning_rate: float = 1e-4
+    epochs: float = 1.0
+    lora: bool = True
+
+    name: ClassVar[str] = "circuit_breakers"
+
+    def __post_init__(self) -> None:
+        if isinstance(self.layers, int) or not all(type(layer) is int for layer in self.layers):
+            raise InputError(f"layers {self.layers!r} are not allowed: give a list of whole numbers.")
+        object.__setattr__(self, "layers", tuple(self.layers))  # study files have lists
+        super().__post_init__()
+
+    def objective(self) -> "Objective":
+        """max(0, cos(h, h₀)) on the forget set, ‖h − h₀‖ on the retain set, the second rising over the run."""
+        from trueline.training.objectives.circuit_breakers import CircuitBreakersObjective
+
+        return CircuitBreakersObjective(layers=self.layers, retain_weight=self.retain_weight)
