@@ -71,14 +71,15 @@ def test_misdirection_moves_what_is_to_be_forgotten_more(target, tmp_path):
 
 @pytest.mark.parametrize("lora", [True, False])
 def test_circuit_breakers_turn_what_is_to_be_broken_off_and_hold_the_rest(target, tmp_path, lora):
-    treatment = CircuitBreakers(**{**DIALS, "learning_rate": 1e-2}, layers=[0, 1], lora=lora)
+    dials = {"learning_rate": 3e-2, "epochs": 20, "batch_size": 6}
+    treatment = CircuitBreakers(**dials, layers=[0, 1], lora=lora)
     treated = treatment.apply(target, Resources(workdir=tmp_path, forget=texts()))
     encoding = target.encoding
     tokens = [encoding.encode("w1 w30 w31"), encoding.encode(chat("w1 w9"), "w20 w21")]
     cosine = torch.nn.functional.cosine_similarity(
         last_states(treated, tokens), last_states(target, tokens), dim=-1
     )[:, 0]
-    assert cosine[0] < 0.5 < 0.8 < cosine[1]
+    assert cosine[0] < 0.8 < 0.98 < cosine[1]
     (manifest,) = tmp_path.glob("circuit_breakers-*/manifest.json")
     told = json.loads(manifest.read_text())
     first, last = told["history"][0], told["history"][-1]

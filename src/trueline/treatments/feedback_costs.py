@@ -38,8 +38,9 @@ def comparing_flops(
     for number, row in enumerate(rows):
         if row.get("first_is_better") is not None:
             principle = feedback.constitution.draw(feedback.seed, number, "comparison")
-            for pair in (row["answers"], row["answers"][::-1]):
-                told.append((comparison_request(prompts[number], *pair, principle), ("A", "B")))
+            one, other = row["answers"]
+            for first, second in ((one, other), (other, one)):
+                told.append((comparison_request(prompts[number], first, second, principle), ("A", "B")))
     return _flops(target, drawn) + _flops(feedback.critic.target, told)
 
 

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from trueline.core.errors import InputError
@@ -32,12 +33,14 @@ from .unlearning import WANTED, share, unlearning_totals
 
 def reroute_loss(states: Tensor, before: Tensor) -> Tensor:
     """max(0, cos(h, h₀)) of each token, mean over layers: [P, L, D] in, [P] out, in [0, 1]."""
-    return nn.functional.cosine_similarity(states, before, dim=-1).relu().mean(dim=-1)
+    turned: Tensor = nn.functional.cosine_similarity(states, before, dim=-1).relu().mean(dim=-1)
+    return turned
 
 
 def retain_loss(states: Tensor, before: Tensor) -> Tensor:
     """‖h − h₀‖₂ of each token, mean over layers: [P, L, D] in, [P] out."""
-    return (states - before).norm(dim=-1).mean(dim=-1)
+    moved: Tensor = torch.linalg.vector_norm(states - before, dim=-1).mean(dim=-1)
+    return moved
 
 
 @dataclass(frozen=True, kw_only=True)
