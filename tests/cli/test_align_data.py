@@ -77,13 +77,14 @@ def test_two_processes_train_what_one_does(model: Path, pairs: Pairs, tmp_path: 
     asked = ["align", str(model), "--data", str(pairs()), *map(str, FAST), "--method"]
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     for method in ("dpo", "sft"):
-        alone = done(*asked, method, "--out", tmp_path / "alone").out.splitlines()[-1]
+        said = done(*asked, method, "--out", tmp_path / "alone").out.splitlines()
         words = [*torchrun, "-m", "trueline", *asked, method, "--out", str(tmp_path / "cut"), "--sharded"]
         run = subprocess.run(
             words, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=300
         )
         assert run.returncode == 0, run.stderr
-        (cut,) = run.stdout.split()  # the first process alone says where it is
+        assert len(run.stdout.splitlines()) == len(said)  # the first process alone says where it is
+        alone, cut = said[-1], run.stdout.splitlines()[-1]
         assert Path(cut).name == Path(alone).name and Path(cut).parent.name == Path(alone).parent.name
         one, two = (load_file(Path(folder) / "model.safetensors") for folder in (alone, cut))
         assert one.keys() == two.keys() and all(one[n].shape == two[n].shape for n in one)
