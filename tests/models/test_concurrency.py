@@ -4,49 +4,14 @@ time.
 
 import asyncio
 import random
-import selectors
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
+from virtual_time import simulate
 
 from trueline.core.errors import InputError
 from trueline.models.concurrency import AdaptiveLimit
 from trueline.models.endpoint_faults import backoff_s
-
-
-class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop whose clock jumps to the next timer instead of waiting for it."""
-
-    def __init__(self) -> None:
-        super().__init__(_Skipping(self))
-        self.now = 0.0
-
-    def time(self) -> float:
-        return self.now
-
-
-class _Skipping(selectors.DefaultSelector):
-    def __init__(self, loop: VirtualLoop) -> None:
-        super().__init__()
-        self._loop = loop
-
-    def select(self, timeout: float | None = None) -> Any:
-        if timeout is None:
-            raise RuntimeError("every task waits for ever")
-        if timeout > 0:
-            self._loop.now += timeout
-        return super().select(0)
-
-
-def simulate(main: Callable[[], Awaitable[None]]) -> None:
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        runner.run(_as_coroutine(main))
-
-
-async def _as_coroutine(main: Callable[[], Awaitable[None]]) -> None:
-    await main()
 
 
 @dataclass
