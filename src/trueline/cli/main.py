@@ -25,6 +25,7 @@ from . import (
     report,
     study,
     testbed,
+    weak_to_strong,
 )
 
 HELP = """Measure how unsafe a language model is, treat it, and see what each treatment bought and what it cost.
@@ -56,6 +57,7 @@ app.command()(report.report)
 app.command()(gate.gate)
 app.command()(export.export)
 app.command()(label.label)
+app.command("weak-to-strong")(weak_to_strong.weak_to_strong)
 app.command("list")(listing.listing)
 app.add_typer(study.app, name="study")
 app.add_typer(data.app, name="data")
