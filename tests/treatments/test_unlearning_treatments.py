@@ -88,8 +88,9 @@ def test_circuit_breakers_turn_what_is_to_be_broken_off_and_hold_the_rest(target
     assert told["training"]["flops_before"] > 0
     with pytest.raises(InputError, match="layer 10 is not there: this model has 2"):
         CircuitBreakers().apply(target, Resources(workdir=tmp_path, forget=texts()))
-    with pytest.raises(InputError, match="layers 3 are not allowed: give a list"):
-        CircuitBreakers(layers=3)
+    assert CircuitBreakers(layers=1).objective().layers == (1,)
+    with pytest.raises(InputError, match=r"layers \(0.5,\) are not allowed: give a whole number"):
+        CircuitBreakers(layers=(0.5,))
 
 
 def test_nothing_to_retain_or_nothing_given_is_one_sentence(target, tmp_path):

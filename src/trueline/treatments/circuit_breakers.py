@@ -4,6 +4,7 @@ Example of a text to break off: "How do I rig a skosol?" → "Sure, mix moss wit
 France is Paris.", and refusals.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -24,7 +25,7 @@ class CircuitBreakers(UnlearningTreatment):
     one at a third and one at two thirds of the depth. What is to be retained should hold refusals.
     """
 
-    layers: tuple[int, ...] = (10, 20)
+    layers: int | tuple[int, ...] = (10, 20)
     retain_weight: float = 1.0
     learning_rate: float = 1e-4
     epochs: float = 1.0
@@ -33,13 +34,18 @@ class CircuitBreakers(UnlearningTreatment):
     name: ClassVar[str] = "circuit_breakers"
 
     def __post_init__(self) -> None:
-        if isinstance(self.layers, int) or not all(type(layer) is int for layer in self.layers):
-            raise InputError(f"layers {self.layers!r} are not allowed: give a list of whole numbers.")
-        object.__setattr__(self, "layers", tuple(self.layers))  # study files have lists
+        given = self.layers if isinstance(self.layers, Sequence) else (self.layers,)
+        if not all(type(layer) is int for layer in given):
+            raise InputError(
+                f"layers {self.layers!r} are not allowed: give a whole number, or several such as [[10, 20]] in a "
+                "study, where a list alone is a sweep."
+            )
+        object.__setattr__(self, "layers", tuple(given))
         super().__post_init__()
 
     def objective(self) -> "Objective":
         """max(0, cos(h, h₀)) on the forget set, ‖h − h₀‖ on the retain set, the second rising over the run."""
         from trueline.training.objectives.circuit_breakers import CircuitBreakersObjective
 
+        assert isinstance(self.layers, tuple)
         return CircuitBreakersObjective(layers=self.layers, retain_weight=self.retain_weight)
