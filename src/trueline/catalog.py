@@ -100,6 +100,7 @@ TREATMENTS: Mapping[str, str] = {
     "replay": "trueline.treatments.replay:Replay",
     "ewc": "trueline.treatments.ewc:ElasticWeightConsolidation",
     "gkd": "trueline.treatments.gkd:GeneralizedKnowledgeDistillation",
+    "minillm": "trueline.treatments.minillm:MiniLLM",
     "resta": "trueline.treatments.resta:RESTA",
     "safe_lora": "trueline.treatments.safe_lora:SafeLoRA",
     "constitutional_ai": "trueline.treatments.constitutional_ai:ConstitutionalAI",

@@ -29,6 +29,7 @@ DIALS = {
     "spin": {"iterations": 1, "answer_tokens": 40},
     "rmu": {"layer": 0},
     "circuit_breakers": {"layers": [0, 1]},
+    "minillm": {"max_tokens": 4},
     "replay": {"answer_tokens": 8, "share": 1.0},
 }
 ROWS = {  # kinds of data -> rows of that kind

@@ -1,6 +1,7 @@
 """Distillation as a treatment: the target comes to answer as its teacher does; what is refused."""
 
 import asyncio
+import json
 from dataclasses import replace
 
 import pytest
@@ -11,6 +12,7 @@ from trueline.core.messages import Sampling, chat
 from trueline.core.protocols import Resources
 from trueline.models.local import LocalTarget
 from trueline.treatments.gkd import GeneralizedKnowledgeDistillation
+from trueline.treatments.minillm import MiniLLM
 from trueline.treatments.sft import SupervisedFineTuning
 
 DIALS = {"learning_rate": 1e-2, "epochs": 8, "batch_size": 4}
@@ -30,7 +32,16 @@ def resources(folder, teacher, **more):
     return Resources(workdir=folder, **{**given, **more})
 
 
-@pytest.mark.parametrize("dials", [{"beta": 0.0}, {"beta": 0.5}, {"beta": 1.0}, {"beta": 0.5, "lora": True}])
+@pytest.mark.parametrize(
+    "dials",
+    [
+        {"beta": 0.0},
+        {"beta": 0.5},
+        {"beta": 1.0},
+        {"beta": 0.5, "lora": True},
+        {"beta": 0.5, "student_share": 0.5, "max_tokens": 6},
+    ],
+)
 def test_the_student_answers_as_its_teacher(models, tmp_path, dials):
     student, teacher = models
     method = GeneralizedKnowledgeDistillation(**DIALS, **dials)
@@ -58,6 +69,30 @@ def test_weights_of_harmful_requests_change_what_is_learnt(models, tmp_path):
     assert len(ends) == 2
 
 
+def test_the_share_of_own_answers_stands_in_the_history(models, tmp_path):
+    student, teacher = models
+    dials = {**DIALS, "epochs": 1, "student_share": 1.0, "max_tokens": 5}
+    GeneralizedKnowledgeDistillation(**dials).apply(student, resources(tmp_path, teacher))
+    (manifest,) = tmp_path.glob("gkd-*/manifest.json")
+    history = json.loads(manifest.read_text())["history"]
+    assert [line["own"] for line in history] == [1.0] * 3
+    assert all(1 <= line["length"] <= 5 and 0 <= line["truncated"] <= 1 for line in history)
+
+
+@pytest.mark.parametrize("dials", [{}, {"teacher_share": 0.0}, {"lora": True, "learning_rate": 3e-2}])
+def test_minillm_draws_near_its_teacher(models, tmp_path, dials):
+    student, teacher = models
+    method = MiniLLM(**{**DIALS, "max_tokens": 6, **dials})
+    treated = method.apply(student, resources(tmp_path, teacher))
+    (manifest,) = tmp_path.glob("minillm-*/manifest.json")
+    history = json.loads(manifest.read_text())["history"]
+    first, last = (sum(line["reverse_kl"] for line in part) for part in (history[:4], history[-4:]))
+    assert last < first / 2
+    told = treated.describe()
+    assert told["treatments"][-1]["teacher"] == "teacher" and told["training"]["flops"] > 0
+    assert method.apply(student, resources(tmp_path, teacher)).fingerprint() == treated.fingerprint()
+
+
 def test_what_cannot_teach_is_one_sentence(models, tmp_path):
     student, teacher = models
     method = GeneralizedKnowledgeDistillation(**DIALS)
@@ -70,7 +105,16 @@ def test_what_cannot_teach_is_one_sentence(models, tmp_path):
         method.apply(student, resources(tmp_path, teacher, targets={}))
     with pytest.raises(InputError, match="give resources"):
         method.apply(student, resources(tmp_path, teacher, demonstrations=()))
-    for dials, message in (({"beta": 2}, "beta 2"), ({"temperature": 0}, "temperature")):
+    for dials, message in (
+        ({"beta": 2}, "beta 2"),
+        ({"temperature": 0}, "temperature"),
+        ({"student_share": -0.1}, "student_share -0.1"),
+        ({"max_tokens": 8}, "a student_share above 0"),
+    ):
         with pytest.raises(InputError, match=message):
             GeneralizedKnowledgeDistillation(**dials)
+    with pytest.raises(InputError, match=r"teacher_share 1.0"):
+        MiniLLM(teacher_share=1.0)
+    with pytest.raises(InputError, match="minillm needs a teacher"):
+        MiniLLM().apply(student, resources(tmp_path, teacher, targets={}))
     assert GeneralizedKnowledgeDistillation(teacher="a/folder").targets == {"teacher": "a/folder"}
