@@ -40,7 +40,11 @@ def lists(folder: Path, count: int) -> dict[str, dict[str, Any]]:
             {"prefix": text[:40], "string": text[40:60], "documents": 1} for text in texts
         ],
         "canary_exposure": [
-            {"prefix": f"The PIN of {text.split()[0]} is ", "secret": f"{n * 37 % 10000:04}", "format": "####"}
+            {
+                "prefix": f"The PIN of {text.split()[0]} is ",
+                "secret": f"{n * 37 % 10000:04}",
+                "format": "####",
+            }
             for n, text in enumerate(texts)
         ],
     }
