@@ -272,7 +272,10 @@ class LocalTarget:
         if prompt == "" and (documents := self._windows(continuations)):
             return 1, [join_windows(await asyncio.gather(*map(ask, windows))) for windows in documents]
         tree = self.tree(prompt, continuations)
-        return len(tree.trunk), await ask(tree)
+        # Equal continuations are read once: rounding must not break their tie.
+        distinct = tuple(dict.fromkeys(tree.branches))
+        answers = dict(zip(distinct, await ask(replace(tree, branches=distinct))))
+        return len(tree.trunk), [answers[branch] for branch in tree.branches]
 
     def _windows(self, documents: Sequence[str]) -> list[list[Tree]]:
         """Each document in windows; none where all fit."""
