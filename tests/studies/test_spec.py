@@ -39,8 +39,8 @@ def test_bad_fields_are_one_sentence(change: dict[str, object], words: str) -> N
 def test_unknown_names_give_the_nearest(counter: object) -> None:
     with pytest.raises(InputError, match="did you mean mmlu"):
         make_plan(parse_spec({**BASE, "measures": ["mmluu"]}))
-    with pytest.raises(InputError, match="did you mean .*dpo"):
-        make_plan(parse_spec({**BASE, "measures": ["parity"], "treatments": ["none", "dppo"]}))
+    with pytest.raises(InputError, match="did you mean dpo"):
+        make_plan(parse_spec({**BASE, "measures": ["parity"], "treatments": ["none", "dpoo"]}))
     with pytest.raises(InputError, match="'parity' does not take the option 'shots'"):
         make_plan(parse_spec({**BASE, "measures": [{"name": "parity", "shots": 5}]}))
 
