@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from trueline.reports.words import corrections, interval, is_share, summary
+from trueline.studies.forgetting import forgetting
 from trueline.studies.results import CellResult, StudyResults
 from trueline.studies.scaling import capability_tracking, scale_curves, tracking_words
 
@@ -68,6 +69,9 @@ def results_table(results: StudyResults, console: Console) -> None:
     ]
     for line in corrections(headlines):
         console.print(f"[dim]{escape(line)}[/dim]", highlight=False)
+    for arm in forgetting(results):
+        for line in arm.told:
+            console.print(escape(line), highlight=False)
 
 
 def _scale_words(results: StudyResults, console: Console) -> None:

@@ -87,6 +87,10 @@ def weak_to_strong(
         typer.echo(
             f"performance gap recovered: {found.pgr.value:.2f} [{', '.join(ends)}] over these questions."
         )
+    if found.pgr.value is not None and found.untrained.value >= found.student.value:
+        typer.echo(
+            "The strong model was no worse before training: the gap was not recovered, it was never there."
+        )
     place = out / "weak_to_strong.json"
     place.write_text(json.dumps(asdict(found), indent=1, ensure_ascii=False) + "\n")
     typer.echo(str(place))

@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from trueline.core.measure import Metric
 from trueline.measures.crosswalk import Risk, crosswalk
+from trueline.studies.forgetting import forgetting
 from trueline.studies.frontier import Axis, Frontier, capability_axes, frontier, harm_axes
 from trueline.studies.results import ArmResult, CellResult, MetricResult, StudyResults
 from trueline.studies.scaling import ScaleCurve, capability_tracking, scale_curves, tracking_words
@@ -63,6 +64,7 @@ def render(results: StudyResults) -> str:
         divergence=against_divergence(curves),
         training_steps=against_steps(curves) if curves else [],
         tracked=tracking_words(capability_tracking(results)),
+        losses=forgetting(results),
         primaries=_primaries(results),
         quiet=_quiet(results),
         transcript_groups=list(transcripts(results)),
