@@ -22,7 +22,7 @@ from trueline.training.loop import train
 CONFIG = TrainingConfig(
     learning_rate=1e-2, weight_decay=0.1, batch_size=3, epochs=2, token_budget=24, checkpoint_every=1
 )
-NAMES = ("sft", "dpo", "kto", "reward", "rmu", "dpo, untied", "dpo, lora")
+NAMES = ("sft", "dpo", "kto", "reward", "rmu", "circuit_breakers", "dpo, untied", "dpo, lora")
 
 
 def run(name, *, sharded=False, folder=None, kill=None):
