@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +104,8 @@ def test_the_whole_way(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     weak: Any = Says(lambda number: "no", "weak")
     strong: Any = Says(lambda number: "no")
     found = weak_to_strong(weak, strong, parts_of(rows(900), seed=0), workdir=tmp_path)
-    assert found.untrained.value == 0.0
+    assert found.untrained.value == 0.0 and not found.knew
+    assert replace(found, untrained=found.ceiling).knew
     assert found.weak.value == pytest.approx(0.5, abs=0.05)
     assert found.ceiling.value == pytest.approx(0.9, abs=0.05)
     # Lost labels (one in ten) teach nothing; of the others 4 in 9 are wrong, so the student knows 7 of ten.

@@ -87,7 +87,7 @@ def weak_to_strong(
         typer.echo(
             f"performance gap recovered: {found.pgr.value:.2f} [{', '.join(ends)}] over these questions."
         )
-    if found.pgr.value is not None and found.untrained.value >= found.student.value:
+    if found.knew:
         typer.echo(
             "The strong model was no worse before training: the gap was not recovered, it was never there."
         )

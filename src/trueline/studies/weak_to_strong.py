@@ -66,6 +66,12 @@ class WeakToStrong:
     labels_lost: int
     rows: Mapping[str, int]
 
+    @property
+    def knew(self) -> bool:
+        """Whether there is a value although the strong model was no worse before training than the student."""
+        before, after = self.untrained.value, self.student.value
+        return self.pgr.value is not None and before is not None and after is not None and before >= after
+
 
 def pgr(columns: Mapping[str, Floats], weights: Floats) -> float:
     """(student − weak)/(ceiling − weak) of weighted means; NaN where ceiling and weak are equal."""
