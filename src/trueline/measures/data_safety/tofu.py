@@ -102,7 +102,8 @@ class TOFU(Measure):
     needs ``retain``, the folder of a model that was trained on the retain set only: the p-value of a
     two-sample Kolmogorov–Smirnov test of R on the forget set between the two models, and the distance itself
     (``forget_gap``), to which a high p-value is blind when the items are few. The test takes questions on one
-    author as independent, which makes p too small. ROUGE is of whole words, not stemmed.
+    author as independent, which makes p too small. Means of P as in the authors' present code; copies of an
+    older one average losses instead. ROUGE is of whole words, not stemmed.
 
     Data: ``tofu`` (MIT upstream), from a carrier that adds rounds of further forgetting to each split: round
     1, as large as TOFU's own, is asked; 400 retained questions, 100 on real authors, 117 on the world. Only a
