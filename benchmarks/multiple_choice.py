@@ -4,7 +4,7 @@
 
 Questions are made of this repository's own pages: what was written next, and three other places. Three sets:
 
-- *long*: each question has its own context of about 450 tokens, four options of about 6 to 18 tokens;
+- *long*: each question has its own context of about 400 tokens, four options of about 6 to 20 tokens;
 - *shots*: all questions begin with the same solved examples (about 700 tokens), four options likewise;
 - *letters*: the same beginning, options of one token, where lm-eval too computes a question once.
 
@@ -47,7 +47,7 @@ from trueline.models.local import LocalTarget
 
 PAGES = sorted((Path(__file__).parents[1] / "docs").glob("*.md"))
 BATCH_SIZES = (1, 4, 16)
-CONTEXT, SHOTS, QUESTION = 170, 270, 25  # words
+CONTEXT, SHOTS, QUESTION = 400, 700, 60  # tokens
 
 
 @dataclass(frozen=True)
@@ -85,37 +85,37 @@ def load(folder: str | None, words: list[str]) -> tuple[Any, Any]:
     return LlamaForCausalLM(config).eval(), tokenizer
 
 
-def questions(kind: str, count: int, words: list[str]) -> list[Question]:
+def questions(kind: str, count: int, words: list[str], tokenizer: Any) -> list[Question]:
     """``count`` questions of one set; what is asked is what was written next."""
     draw = random.Random(0)
 
-    def cut(length: int) -> tuple[str, int]:
-        start = draw.randrange(len(words) - length - 20)
-        return " ".join(words[start : start + length]), start + length
+    def cut(tokens: int) -> tuple[str, int]:
+        """A text of at most so many tokens, and the place of the word after it."""
+        start = draw.randrange(len(words) - tokens - 20)
+        length = tokens
+        while len(tokenizer(text := " ".join(words[start : start + length])).input_ids) > tokens:
+            length -= 1 + length // 20
+        return text, start + length
 
-    def options(after: int) -> list[str]:
+    def options(after: int) -> tuple[str, ...]:
         starts = [after, *(draw.randrange(len(words) - 20) for _ in range(3))]
-        found = [" ".join(words[start : start + draw.randint(3, 9)]) for start in starts]
+        found = [" ".join(words[start : start + draw.randint(2, 6)]) for start in starts]
         draw.shuffle(found)
-        return [f" {option}" for option in found]
+        return tuple(f" {option}" for option in found)
 
     if kind == "long":
-        made = []
-        for _ in range(count):
-            context, after = cut(CONTEXT)
-            made.append(Question(context, tuple(options(after))))
-        return made
-    shots = []
-    for _ in range(SHOTS // (QUESTION + 5)):
+        cuts = [cut(CONTEXT) for _ in range(count)]
+        return [Question(context, options(after)) for context, after in cuts]
+    head = ""
+    while len(tokenizer(head).input_ids) < SHOTS:
         text, after = cut(QUESTION)
-        shots.append(f"Text: {text}\nNext: {' '.join(words[after : after + 5])}")
-    head = "\n\n".join(shots)
-    made = []
-    for _ in range(count):
-        text, after = cut(QUESTION)
-        answers = tuple(f" {letter}" for letter in "ABCD") if kind == "letters" else tuple(options(after))
-        made.append(Question(f"{head}\n\nText: {text}\nNext:", answers))
-    return made
+        head += f"Text: {text}\nNext: {words[after]}\n\n"
+    cuts = [cut(QUESTION) for _ in range(count)]
+    letters = tuple(f" {letter}" for letter in "ABCD")
+    return [
+        Question(f"{head}Text: {text}\nNext:", letters if kind == "letters" else options(after))
+        for text, after in cuts
+    ]
 
 
 def ours(target: LocalTarget, asked: list[Question]) -> list[float]:
@@ -158,7 +158,7 @@ def best_batch(model: Any, tokenizer: Any, asked: list[Question]) -> HFLM:
 
 def compare(kind: str, count: int, model: Any, tokenizer: Any, words: list[str], repeats: int) -> None:
     """Time both in turn and print one line."""
-    asked = questions(kind, count, words)
+    asked = questions(kind, count, words, tokenizer)
     harness = best_batch(model, tokenizer, asked)
     target = LocalTarget.from_module(model, tokenizer, name="ours", engine=Engine()).with_cut("harness")
     ours(target, asked[:2])

@@ -153,6 +153,17 @@ class TestExposure:
         at = 36.0
         assert extrapolated_exposure(-costs, -at) == pytest.approx(-law.logcdf(at) / math.log(2), rel=0.15)
 
+    @pytest.mark.parametrize("shape", [-2.0, 0.5, 4.0])
+    def test_the_tail_is_that_of_scipys_fit(self, shape):
+        # Where scipy's own cumulative function has not underflowed, its fit and ours give the same bits.
+        from scipy import stats
+
+        costs = stats.skewnorm.rvs(shape, loc=50, scale=8, size=500, random_state=3)
+        fitted = stats.skewnorm.fit(costs)
+        for at in np.quantile(costs, [0.01, 0.2, 0.6]):
+            bits = -math.log2(stats.skewnorm.cdf(at, *fitted))
+            assert extrapolated_exposure(-costs, -at) == pytest.approx(bits, rel=0.02, abs=0.02)
+
     def test_nothing_to_extrapolate(self):
         assert extrapolated_exposure([-2.0, -2.0, -2.0], -1.0) == 0.0
 
