@@ -1,9 +1,10 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from toy_study import Counter
 
-from trueline.reports.html import paper_link, write_report
+from trueline.reports.html import paper_link, render, write_report
 from trueline.studies.plan import make_plan
 from trueline.studies.results import read_results
 from trueline.studies.run import run_study
@@ -53,6 +54,21 @@ def test_half_finished_study_says_so(counter: Counter, tmp_path: Path) -> None:
     run_study(make_plan(parse_spec(STUDY)), tmp_path)
     page = write_report(read_results(tmp_path), tmp_path / "r.html").read_text(encoding="utf-8")
     assert "This study is unfinished" in page and "3 of 20 items" in page
+
+
+def test_arms_that_learnt_from_own_answers_are_drawn_against_divergence(
+    counter: Counter, tmp_path: Path
+) -> None:
+    run_study(make_plan(parse_spec(STUDY)), tmp_path)
+    results = read_results(tmp_path)
+    assert 'id="training"' not in render(results)
+    curve = [{"step": float(n), "reward": n / 10, "kl": n / 5, "length": 9.0} for n in range(10)]
+    arms = [replace(arm, provenance={**arm.provenance, "curve": curve}) for arm in results.arms]
+    page = render(replace(results, arms=arms))
+    assert page.count('id="training"') == 1 and "Reward it learns from" in page
+    # √(9 / 5) = 1.34; the points stand in the chart and not among the settings
+    assert "contrary: 1.34, 0.9" in page and "KL to the untreated model" in page
+    assert "&#39;kl&#39;" not in page
 
 
 def test_paper_link() -> None:

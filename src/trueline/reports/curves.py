@@ -27,14 +27,16 @@ def curve_chart(
     limit: float | None = None,
     limit_name: str = "limit",
 ) -> str:
-    """``y_name`` against ``x_name``; ``limit`` is a place on the x axis. Above one curve there is a key below."""
+    """``y_name`` against ``x_name``, which starts at 0; ``limit`` is a place on the x axis. Above one curve there is a
+    key below."""
     left, right, top = 58, 16, 14
     key = 18 * len(curves) if len(curves) > 1 else 0
     bottom = 46
     points = [point for curve in curves for point in curve.points]
     xs = [x for x, _ in points] + ([] if limit is None else [limit])
-    x_low, x_high = spread([0.0, *xs], floor_at=0.0, ceiling_at=None)
-    y_low, y_high = spread([y for _, y in points], floor_at=None, ceiling_at=None)
+    ys = [y for _, y in points]
+    x_low, x_high = 0.0, 1.03 * max(xs) or 1.0
+    y_low, y_high = spread(ys, floor_at=0.0 if min(ys) >= 0 else None, ceiling_at=None)
     x = Scale(low=x_low, high=x_high, start=left, end=width - right)
     y = Scale(low=y_low, high=y_high, start=height - bottom, end=top)
     parts = grid(x, y, _ticks(x), _ticks(y))

@@ -1,6 +1,7 @@
 """The curves of training runs: reward against divergence, and each other figure against steps.
 
-Points are those of ``training.history.thinned``; a run is a line, named where there are several.
+A run is a line through means of stretches of steps, named where there are several. One rollout says little of where a
+run stands, so few points are drawn against divergence, of which both axes are noisy.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,12 +10,13 @@ from typing import Any
 
 from markupsafe import Markup
 
-from trueline.training.history import History
+from trueline.training.history import History, thinned
 
 from .curves import Curve, curve_chart
 
 DISTANCE = "√KL to the untreated model (nats an answer)"
-AGAINST_DIVERGENCE = {"reward": "reward that is learnt", "gold": "gold reward, only watched"}
+AGAINST_DIVERGENCE = {"reward": "reward it learns from", "gold": "gold reward, only watched"}
+STRETCHES = 10  # points against divergence
 AGAINST_STEPS = {
     "kl": "KL to the untreated model, nats an answer",
     "length": "length, tokens",
@@ -34,7 +36,7 @@ def against_divergence(runs: Mapping[str, History], budget: float | None = None)
     KL is estimated from the answers drawn; an estimate below zero is drawn at zero.
     """
     return _charts(
-        runs,
+        {label: thinned(lines, STRETCHES) for label, lines in runs.items()},
         AGAINST_DIVERGENCE,
         place=lambda line: sqrt(max(0.0, line["kl"])),
         x_name=DISTANCE,
