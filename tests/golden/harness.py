@@ -1,7 +1,7 @@
 """lm-eval on given rows: its own task files with other data, its own model class, its own scores."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ class HarnessRun:
     asked: list[list[tuple[str, ...]]]
     logprobs: list[list[float]]
     scores: dict[str, float]
+    said: list[str] = field(default_factory=list)
 
 
 def task_file(name: str) -> dict[str, Any]:
@@ -37,11 +38,25 @@ def run_harness(
     solved: Sequence[Mapping[str, Any]] = (),
     **options: Any,
 ) -> HarnessRun:
+    """``run_with`` lm-eval's own model class."""
+    from lm_eval.models.huggingface import HFLM
+
+    harness = HFLM(pretrained=model, tokenizer=tokenizer, device="cpu", batch_size=4, **options)
+    return run_with(harness, config, rows, solved=solved)
+
+
+def run_with(
+    model: Any,
+    config: Mapping[str, Any],
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    solved: Sequence[Mapping[str, Any]] = (),
+    **options: Any,
+) -> HarnessRun:
     """``simple_evaluate`` of a task's configuration over ``rows``, after the ``solved`` examples."""
     from datasets import Dataset
     from lm_eval import simple_evaluate
     from lm_eval.api.task import ConfigurableTask
-    from lm_eval.models.huggingface import HFLM
     from lm_eval.tasks import TaskManager
 
     splits = {"test": Dataset.from_list(list(map(dict, rows)))}
@@ -52,18 +67,21 @@ def run_harness(
     task = ConfigurableTask(
         config={**kept, "task": "given", "test_split": "test", "custom_dataset": lambda **_: splits}
     )
-    harness = HFLM(pretrained=model, tokenizer=tokenizer, device="cpu", batch_size=4, **options)
     out = simple_evaluate(
-        model=harness,
+        model=model,
         tasks=[task],
         num_fewshot=len(solved),
         task_manager=TaskManager(include_defaults=False),
         bootstrap_iters=0,
+        **options,
     )
     samples = sorted(out["samples"]["given"], key=lambda sample: sample["doc_id"])
     return HarnessRun(
         asked=[[tuple(arguments) for arguments in sample["arguments"]] for sample in samples],
-        logprobs=[[_number(response[0]) for response in sample["resps"]] for sample in samples],
+        logprobs=[[_number(response[0]) for response in sample["resps"]] for sample in samples]
+        if config["output_type"] != "generate_until"
+        else [],
+        said=[sample["resps"][0][0] for sample in samples] if config["output_type"] == "generate_until" else [],
         scores={
             name.split(",")[0]: value
             for name, value in out["results"]["given"].items()
