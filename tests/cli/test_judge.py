@@ -40,6 +40,18 @@ def test_train_then_use_by_name(labels: Path, tmp_path: Path) -> None:
     assert "show DIR/card.json" in refused("judge", "show", "linear_folder")
 
 
+def test_train_a_transformer_then_use_it_by_name(labels: Path, tmp_path: Path) -> None:
+    rows = [f"q{i},{'sorry no' if i % 2 else 'sure'} {i * 7919},{i % 2},model {i % 3}" for i in range(120)]
+    labels.write_text("\n".join(["prompt,completion,label,source", *rows]), encoding="utf-8")
+    out = tmp_path / "made"
+    trained = done("judge", "train", "--labels", labels, "--out", out, "--kind", "transformer").out
+    assert "held out of training" in trained
+    assert trained.splitlines()[-1] == f"{{judge: hf_classifier, model: {out}, label: positive}}"
+    options = ("--with", f"model={out}", "--with", "label=positive")
+    assert "120 answers" in done("judge", "evaluate", "hf_classifier", *options, "--labels", labels).out
+    assert "is in its folder" in refused("judge", "show", "hf_classifier")
+
+
 def test_bad_input(labels: Path, tmp_path: Path) -> None:
     assert "did you mean refusal_patterns" in refused(
         "judge", "evaluate", "refusal_patern", "--labels", labels

@@ -1,13 +1,27 @@
 """trueline judge."""
 
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from trueline.judges.label_sets import LabelSet
+    from trueline.judges.train_linear import Trained as TrainedLinear
+    from trueline.judges.train_transformer import Trained as TrainedTransformer
 
 app = typer.Typer(
     help="Judges: measure their errors against labels, train one, and show their cards.", no_args_is_help=True
 )
+
+
+class Kind(StrEnum):
+    """What is trained."""
+
+    LINEAR = "linear"
+    TRANSFORMER = "transformer"
+
 
 Options = Annotated[
     list[str] | None,
@@ -100,10 +114,15 @@ def evaluate(
 def train(
     labels: Labels,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="A folder to make, or an empty one.")],
+    kind: Annotated[
+        Kind,
+        typer.Option("--kind", help="linear: words, in seconds; transformer: their order too, in minutes."),
+    ] = Kind.LINEAR,
 ) -> None:
-    """Train a linear classifier on labelled answers, measure it on a held-out part, and write it with its card.
+    """Train a classifier on labelled answers, measure it on a held-out part, and write it with its card.
 
-    Offline and the same each time. Then use it by name: judge linear_folder, folder=DIR.
+    Offline and the same each time. Then use it by name: judge linear_folder, folder=DIR, or judge hf_classifier,
+    model=DIR.
 
     Example: trueline judge train --labels data:xstest --out refusals
     """
@@ -111,22 +130,20 @@ def train(
     import json
 
     from trueline.core.errors import InputError
+    from trueline.judges.card import CARD_FILE
     from trueline.judges.card_tables import card_text
     from trueline.judges.evaluation import evaluate as measure_judge
     from trueline.judges.label_sets import label_set
-    from trueline.judges.linear_folder import CARD_FILE, LinearFolder, write_model
-    from trueline.judges.train_linear import train as train_linear
+    from trueline.studies.judging import build_judge
 
     if out.is_file() or (out.is_dir() and any(out.iterdir())):
         raise InputError(f"--out {out} is not empty; name a new folder.")
     found = label_set(labels)
-    made = train_linear(found.rows)
+    named, made = _trained(kind, found, out)
     sizes: dict[str, int] = {part: len(rows) for part, rows in made.parts.items()}
-    out.mkdir(parents=True, exist_ok=True)
-    write_model(out, made.model, found.positive)
     card = asyncio.run(
         measure_judge(
-            LinearFolder(folder=str(out)),
+            build_judge(named),
             made.parts["test"],
             positive=found.positive,
             data=f"{found.data}; the part that was held out of training",
@@ -135,8 +152,7 @@ def train(
             labelled_by=found.labelled_by,
             provenance={
                 "data": found.digest,
-                "penalty": made.penalty,
-                "tuning_log_loss": made.log_loss,
+                **made.notes,
                 **sizes,
             },
         )
@@ -144,7 +160,29 @@ def train(
     (out / CARD_FILE).write_text(json.dumps(card.as_json(), indent=1) + "\n", encoding="utf-8")
     typer.echo(card_text(card))
     typer.echo()
-    typer.echo(f"{{judge: linear_folder, folder: {out}}}")
+    typer.echo(f"{{{', '.join(f'{key}: {value}' for key, value in named.items())}}}")
+
+
+def _trained(
+    kind: Kind, found: "LabelSet", out: Path
+) -> "tuple[dict[str, str], TrainedLinear | TrainedTransformer]":
+    """Train a classifier and write it; the judge's name and options, and what was made."""
+    if kind is Kind.TRANSFORMER:
+        from trueline.core.threads import use_available_cores
+        from trueline.judges.train_transformer import POSITIVE, train_transformer
+
+        use_available_cores()
+        classifier = train_transformer(found.rows)
+        out.mkdir(parents=True, exist_ok=True)
+        classifier.model.save(out)
+        return {"judge": "hf_classifier", "model": str(out), "label": POSITIVE}, classifier
+    from trueline.judges.linear_folder import write_model
+    from trueline.judges.train_linear import train as train_linear
+
+    linear = train_linear(found.rows)
+    out.mkdir(parents=True, exist_ok=True)
+    write_model(out, linear.model, found.positive)
+    return {"judge": "linear_folder", "folder": str(out)}, linear
 
 
 @app.command("list")
@@ -187,8 +225,8 @@ def show(
 
     if name in names("judge"):
         cls = find("judge", name)
-        if name == "linear_folder":
-            raise InputError("the card of a linear_folder is in its folder; show DIR/card.json.")
+        if name in ("linear_folder", "hf_classifier"):
+            raise InputError(f"the card of a {name} is in its folder, if any; show DIR/card.json.")
         if not hasattr(cls, "card"):
             raise InputError(
                 f"no card comes with the judge {name!r}; measure it with "

@@ -22,6 +22,7 @@ from trueline.core.verdicts import Item
 from .rates import Interval, SourceRates
 
 Labeller = Literal["people", "a model"]
+CARD_FILE = "card.json"  # beside the weights of a classifier that trueline judge train made
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,8 +46,9 @@ def card_of(judge: Judge) -> JudgeCard | None:
     """
     shipped = getattr(judge, "card", None)
     if shipped is not None:
-        found: JudgeCard = shipped()
-        return found
+        found: JudgeCard | None = shipped()
+        if found is not None:
+            return found
     fingerprint = judge.fingerprint()
     fitting = [
         c for c in stored_cards().values() if c.fingerprint == fingerprint and c.labelled_by == "people"

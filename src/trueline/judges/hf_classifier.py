@@ -2,16 +2,20 @@
 
 Value: the probability of one of its labels. What that label means, and how often the model errs on answers
 like yours, only labelled answers tell: ``trueline judge evaluate hf_classifier --with model=FOLDER --with
-label=toxic --labels FILE``. Example: ``{judge: hf_classifier, model: FOLDER, label: toxic}``.
+label=toxic --labels FILE``; a folder of ``trueline judge train --kind transformer`` brings its card.
+Example: ``{judge: hf_classifier, model: FOLDER, label: toxic}``.
 """
 
 import math
+from pathlib import Path
 
 from trueline.core.errors import InputError
 from trueline.core.fingerprint import fingerprint
 from trueline.core.messages import Completion, last_user
 from trueline.core.protocols import Judgement
 from trueline.core.verdicts import Item
+
+from .card import CARD_FILE, JudgeCard, read_card
 
 
 class TransformersClassifier:
@@ -29,6 +33,7 @@ class TransformersClassifier:
         if reads not in ("answer", "exchange"):
             raise InputError(f"reads {reads!r} is unknown; a classifier reads the answer or the exchange.")
         self.classifier = SequenceClassifier(model)
+        self.folder = Path(model).expanduser()
         self.label, self.reads = self.classifier.index(label), reads
 
     def fingerprint(self) -> str:
@@ -36,6 +41,14 @@ class TransformersClassifier:
         return fingerprint(
             {"judge": self.name, "model": self.classifier.digest, "label": self.label, "reads": self.reads}
         )
+
+    def card(self) -> JudgeCard | None:
+        """The card that ``trueline judge train`` left in the folder, if it is of exactly this judge."""
+        path = self.folder / CARD_FILE
+        if not path.is_file():
+            return None
+        card = read_card(path)
+        return card if card.fingerprint == self.fingerprint() else None
 
     async def judge(self, item: Item, completion: Completion) -> Judgement:
         """The label's probability; none for an empty answer, one that is too long, or a value that is no number."""

@@ -16,11 +16,11 @@ from trueline.core.messages import Completion
 from trueline.core.protocols import Judgement
 from trueline.core.verdicts import Item
 
-from .card import JudgeCard, read_card
+from .card import CARD_FILE, JudgeCard, read_card
 from .linear import LinearModel
 from .toxicity import FEATURES_VERSION, weights_digest
 
-WEIGHTS_FILE, SETTINGS_FILE, CARD_FILE = "classifier.safetensors", "classifier.json", "card.json"
+WEIGHTS_FILE, SETTINGS_FILE = "classifier.safetensors", "classifier.json"
 
 
 class LinearClassifier:

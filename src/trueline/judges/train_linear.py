@@ -9,7 +9,7 @@ probabilities are for this file's share of positives. The card is measured on th
 numbers are used.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -41,8 +41,12 @@ class Trained:
     @property
     def copies(self) -> int:
         """Answers of the test part whose words stand in another part too."""
-        seen = {words(row) for row in self.parts["fit"] + self.parts["tune"]}
-        return sum(words(row) in seen for row in self.parts["test"])
+        return copies(self.parts)
+
+    @property
+    def notes(self) -> dict[str, float]:
+        """How it was fitted, for the card."""
+        return {"penalty": self.penalty, "tuning_log_loss": self.log_loss}
 
 
 def train(rows: Sequence[Labelled], *, bits: int = BITS) -> Trained:
@@ -51,15 +55,8 @@ def train(rows: Sequence[Labelled], *, bits: int = BITS) -> Trained:
     Raises:
         InputError: a part has too few answers of a label.
     """
-    parts = split(rows)
-    for part, found in parts.items():
-        yes = sum(row.label for row in found)
-        if min(yes, len(found) - yes) < LEAST:
-            raise InputError(
-                f"{len(rows)} labelled answers leave {yes} positive and {len(found) - yes} negative for the part "
-                f"{part!r}, which needs {LEAST} of each; label more answers, of more requests."
-            )
-    fit, tune = _readable(parts["fit"]), _readable(parts["tune"])
+    parts = checked_parts(rows)
+    fit, tune = readable(parts["fit"]), readable(parts["tune"])
     matrix, truth = design([row.completion.text for row in fit], bits), np.array([row.label for row in fit])
     held = [row.completion.text for row in tune]
     signs = np.where([row.label for row in tune], 1.0, -1.0)
@@ -69,6 +66,19 @@ def train(rows: Sequence[Labelled], *, bits: int = BITS) -> Trained:
         tried.append((float(np.logaddexp(0.0, -signs * model.logits(held)).mean()), penalty, model))
     loss, penalty, model = min(tried, key=lambda entry: entry[:2])
     return Trained(model=model, penalty=penalty, log_loss=loss, parts=parts)
+
+
+def checked_parts(rows: Sequence[Labelled]) -> dict[Part, list[Labelled]]:
+    """The three parts; raises InputError where one has too few answers of a label."""
+    parts = split(rows)
+    for part, found in parts.items():
+        yes = sum(row.label for row in found)
+        if min(yes, len(found) - yes) < LEAST:
+            raise InputError(
+                f"{len(rows)} labelled answers leave {yes} positive and {len(found) - yes} negative for the part "
+                f"{part!r}, which needs {LEAST} of each; label more answers, of more requests."
+            )
+    return parts
 
 
 def split(rows: Sequence[Labelled]) -> dict[Part, list[Labelled]]:
@@ -94,11 +104,17 @@ def split(rows: Sequence[Labelled]) -> dict[Part, list[Labelled]]:
     return parts
 
 
+def copies(parts: Mapping[Part, Sequence[Labelled]]) -> int:
+    """Answers of the test part whose words stand in another part too."""
+    seen = {words(row) for part in ("fit", "tune") for row in parts[part]}  # type: ignore[index]
+    return sum(words(row) in seen for row in parts["test"])
+
+
 def words(row: Labelled) -> str:
     """The answer's normalised words."""
     return " ".join(normalise(row.completion.text).split())
 
 
-def _readable(rows: Sequence[Labelled]) -> list[Labelled]:
+def readable(rows: Sequence[Labelled]) -> list[Labelled]:
     """Those with a letter or digit: of the others nothing can be learnt."""
     return [row for row in rows if any(character.isalnum() for character in row.completion.text)]
