@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from trueline.core.errors import InputError
 
+from .last_layer import decoder_layers
 from .paths import unwrap
 
 
@@ -23,11 +24,13 @@ class _ReachedError(Exception):
 def layers_of(model: nn.Module) -> nn.ModuleList:
     """The decoder's layers. Raises InputError where they cannot be told."""
     inner = unwrap(model)
-    count = int(inner.config.get_text_config().num_hidden_layers)
-    for module in inner.modules():
-        if isinstance(module, nn.ModuleList) and len(module) == count:
-            return module
-    raise InputError(f"{type(inner).__name__} shows no list of its {count} layers, so none can be watched.")
+    found = decoder_layers(inner)
+    if found is None:
+        count = inner.config.get_text_config().num_hidden_layers
+        raise InputError(
+            f"{type(inner).__name__} shows no list of its {count} layers, so none can be watched."
+        )
+    return found
 
 
 def check_layers(model: nn.Module, wanted: Sequence[int]) -> None:

@@ -8,7 +8,7 @@ meaning what transformers means by them.
 
 import inspect
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
@@ -20,6 +20,7 @@ from trueline.core.errors import InputError
 
 from .block_attention import in_blocks
 from .heads import Head, LogitScaling, at_least_fp32
+from .last_layer import only_where_read
 from .masks import Layers, layer_kinds, tree_masks
 from .packing import Batch, join, lay_out, pack
 from .shared_prefix import Prefix, read_prefix, without
@@ -217,22 +218,17 @@ def run_body(model: nn.Module, batch: Batch, layers: Layers | None, prefix: Pref
     device = device_of(model)
     rows = [[token for piece in row for token in piece.tokens()] for row in batch.rows]
     tokens = torch.tensor([row + row[:1] * (batch.width - len(row)) for row in rows], device=device)
-    if batch.joined:
-        with in_blocks(inner, batch):
-            joined: Tensor = inner.base_model(
-                input_ids=tokens, position_ids=_positions(batch, device), use_cache=False
-            )[0]
-        return joined
-    if not batch.masked or layers is None:
-        output: Tensor = inner.base_model(input_ids=tokens, use_cache=False)[0]
-        return output
-    before = 0 if prefix is None else prefix.length
-    masks = tree_masks(batch, layers, device=device, dtype=inner.dtype, before=before)
-    cached = (
-        {"use_cache": False} if prefix is None else {"use_cache": True, "past_key_values": prefix.cache()}
-    )
-    positions = before + _positions(batch, device)
-    output = inner.base_model(input_ids=tokens, attention_mask=masks, position_ids=positions, **cached)[0]
+    inputs: dict[str, Any] = {"input_ids": tokens, "use_cache": False}
+    if batch.joined or (batch.masked and layers is not None):
+        inputs["position_ids"] = _positions(batch, device) + (0 if prefix is None else prefix.length)
+    if batch.masked and layers is not None:
+        before = 0 if prefix is None else prefix.length
+        inputs["attention_mask"] = tree_masks(batch, layers, device=device, dtype=inner.dtype, before=before)
+    if prefix is not None:
+        inputs |= {"use_cache": True, "past_key_values": prefix.cache()}
+    attention = in_blocks(inner, batch) if batch.joined else nullcontext()
+    with only_where_read(inner, batch, device), attention:
+        output: Tensor = inner.base_model(**inputs)[0]
     return output
 
 
