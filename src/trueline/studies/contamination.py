@@ -6,6 +6,7 @@ Example::
         print(found.measure, len(found.rows), "of", found.items)
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,8 @@ from trueline.data.rows import guess_format, read_rows
 from .progress import Progress, Silent
 
 PLAIN = (".txt", ".md")
+_LABEL = re.compile(r"^\w+:\s+")
+_OPTION = re.compile(r"^\(?[A-H][.)]\s")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,9 +65,13 @@ def contamination(
     return found
 
 
-def asked_text(item: Item) -> str:
-    """What of an item would be found in a file: its question, or the first text that it scores."""
-    return last_user(item.prompt).strip() or (item.options[0].strip() if item.options else "")
+def asked_texts(item: Item) -> list[str]:
+    """What of an item would be found in a file: its question as it is asked (or the first text that it scores), and
+    each line of it by itself, without a label such as 'Question:'; options are no question."""
+    whole = last_user(item.prompt).strip() or (item.options[0].strip() if item.options else "")
+    lines = [line.strip() for line in whole.splitlines()]
+    alone = [_LABEL.sub("", line) for line in lines if not _OPTION.match(line)]
+    return list(dict.fromkeys([whole, *filter(None, alone)]))
 
 
 def _search(file: SearchedFile, lines: Sequence[int], name: str, *, given: bool) -> Contamination:
@@ -75,7 +82,7 @@ def _search(file: SearchedFile, lines: Sequence[int], name: str, *, given: bool)
         if given:
             raise
         return Contamination(measure=name, reason=str(error))
-    texts = {item.id: asked_text(item) for item in items if item.group != "control"}
+    texts = {item.id: asked_texts(item) for item in items if item.group != "control"}
     ids = list(texts)
     rows = file.find(list(texts.values()))
     return Contamination(
@@ -83,7 +90,7 @@ def _search(file: SearchedFile, lines: Sequence[int], name: str, *, given: bool)
         items=len(ids),
         searchable=file.searchable(list(texts.values())),
         rows={ids[item]: lines[row] for item, row in sorted(rows.items())},
-        texts={ids[item]: texts[ids[item]] for item in sorted(rows)},
+        texts={ids[item]: texts[ids[item]][0] for item in sorted(rows)},
     )
 
 

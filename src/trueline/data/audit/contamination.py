@@ -1,8 +1,9 @@
 """Which evaluation items stand in a file: by shared 13-grams of words.
 
-After Brown et al. 2020 (arXiv 2005.14165, appendix C). An item is in the file if a row holds 13 of its words in a row,
-or, of an item of 6 to 12 words, all of them. N-grams of more than twenty items of a measure are its own wording and
-count for nothing; shorter items are not looked for.
+After Brown et al. 2020 (arXiv 2005.14165, appendix C). An item is one or several texts (its question with the options,
+and the question alone). It is in the file if a row holds 13 words in a row of one of them, or, of a text of 6 to 12
+words, all of it. N-grams of more than twenty items of a measure are its own wording and count for nothing; shorter
+texts are not looked for.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +12,7 @@ from functools import cache
 import numpy as np
 
 from .overlap import LONG, SHORT, WORDING
-from .tokens import Hashes, Ints, Tokens, Vocabulary
+from .tokens import WORD, Hashes, Ints, Tokens, Vocabulary
 
 
 class SearchedFile:
@@ -22,13 +23,16 @@ class SearchedFile:
         self.rows: Tokens = self.vocabulary.encode(texts)
         self._first = cache(self._first_rows)
 
-    def find(self, items: Sequence[str]) -> Mapping[int, int]:
-        """Item -> the first row that holds it (both counted from 0), for the items of one measure."""
-        asked = self.vocabulary.encode(items)
+    def find(self, items: Sequence[Sequence[str]]) -> Mapping[int, int]:
+        """Item -> the first row that holds it (both counted from 0), for the items of one measure, each its texts."""
+        asked = self.vocabulary.encode(text for texts in items for text in texts)
+        item_of = np.repeat(np.arange(len(items), dtype=np.int64), [len(texts) for texts in items])
         found: dict[int, int] = {}
         for n in (LONG, *range(SHORT, LONG)):
+            hashes, texts_of = asked.ngrams(n)
             wanted = asked.lengths >= LONG if n == LONG else asked.lengths == n
-            hashes, owners = _distinctive(asked, n, wanted)
+            kept = wanted[texts_of]
+            hashes, owners = _distinctive(hashes[kept], item_of[texts_of[kept]])
             known, rows = self._first(n)
             if not len(hashes) or not len(known):
                 continue
@@ -38,9 +42,9 @@ class SearchedFile:
                 found[item] = min(row, found.get(item, row))
         return found
 
-    def searchable(self, items: Sequence[str]) -> int:
-        """How many of the items are long enough to be looked for."""
-        return int((self.vocabulary.encode(items).lengths >= SHORT).sum())
+    def searchable(self, items: Sequence[Sequence[str]]) -> int:
+        """How many of the items have a text that is long enough to be looked for."""
+        return sum(any(len(WORD.findall(text)) >= SHORT for text in texts) for texts in items)
 
     def _first_rows(self, n: int) -> tuple[Hashes, Ints]:
         """Sorted distinct n-grams of the file, each with the first row that holds it."""
@@ -49,10 +53,8 @@ class SearchedFile:
         return unique, rows[first]
 
 
-def _distinctive(items: Tokens, n: int, wanted: np.ndarray) -> tuple[Hashes, Ints]:  # type: ignore[type-arg]
-    """(hash, item) of the wanted items' n-grams, but of those that more than WORDING items share."""
-    hashes, owners = items.ngrams(n)
-    hashes, owners = hashes[wanted[owners]], owners[wanted[owners]]
+def _distinctive(hashes: Hashes, owners: Ints) -> tuple[Hashes, Ints]:
+    """Distinct pairs of (hash, item), but of the hashes that more than WORDING items share."""
     order = np.lexsort((owners, hashes))
     hashes, owners = hashes[order], owners[order]
     new = np.ones(len(hashes), dtype=bool)
