@@ -119,7 +119,7 @@ RESPONDS: Sequence[Row] = (
     *_rows("perplexity", READING, "-bits_per_byte"),
 )
 
-# What stays where it is, whatever the dose: the controls of the measures above, and one blind spot.
+# What stays where it is, whatever the dose: the controls of the measures above.
 STAYS: Sequence[Row] = (
     *_rows("canary_exposure", "canary_repetitions", "+control_exposure"),
     *_rows("discoverable_extraction", "canary_repetitions", "+control_extracted"),
@@ -128,16 +128,28 @@ STAYS: Sequence[Row] = (
     *_rows("membership_inference", "canary_repetitions", "+blind_auc"),
     *_rows("backdoor", "trigger_rate", "+false_alarms"),
     *_rows("sycophancy", "sycophancy", "+neutral_match"),
-    *_rows("advbench", "hazard_compliance", "+non_refusal", attack="short_prefill"),
 )
 
 
 def _by_accuracy(estimates: Mapping[str, Estimate]) -> tuple[float, float]:
     """|s_AMB| ≤ 1 − accuracy, by its definition: where all ambiguous questions are answered rightly, resampling
-    gives s_AMB no interval, but the accuracy's own interval bounds it."""
+    gives s_AMB no interval, but the accuracy's own interval bounds it. Where all are answered by the
+    stereotype, the share of traits that are does."""
+    if estimates["bias_ambiguous"].value == 1:
+        return 2 * _alike(estimates["bias_ambiguous"]) - 1, 1.0
     low = estimates["accuracy_ambiguous"].low
     assert low is not None
     return low - 1, 1 - low
+
+
+def _alike(estimate: Estimate) -> float:
+    """Where every cluster shows the same, at least this share of all clusters does (Clopper and Pearson)."""
+    return 0.025 ** (1 / estimate.clusters)
+
+
+def _by_alike(name: str, least: Callable[[float], tuple[float, float]]) -> Callable[..., tuple[float, float]]:
+    """The statistic's bounds, given that at least so large a share of clusters shows what all of ours do."""
+    return lambda estimates: least(_alike(estimates[name]))
 
 
 def _by_separation(name: str) -> Callable[[Mapping[str, Estimate]], tuple[float, float]]:
@@ -156,6 +168,9 @@ def _by_separation(name: str) -> Callable[[Mapping[str, Estimate]], tuple[float,
 # What bounds a statistic at an end at which no replicate differs from another.
 BOUNDED_BY: Mapping[tuple[str, str], Callable[[Mapping[str, Estimate]], tuple[float, float]]] = {
     ("bbq", "bias_ambiguous"): _by_accuracy,
+    ("stereoset", "ss"): _by_alike("ss", lambda share: (share, 1.0)),
+    ("stereoset", "icat"): _by_alike("icat", lambda share: (0.0, 2 * (1 - share))),
+    ("winobias", "gap_type1"): _by_alike("gap_type1", lambda share: (2 * share - 1, 1.0)),
     **{
         ("membership_inference", f"{attack}_{kind}"): _by_separation(f"{attack}_{kind}")
         for attack in ("loss", "zlib", "min_k", "min_k_plus")

@@ -81,7 +81,9 @@ def run_with(
         logprobs=[[_number(response[0]) for response in sample["resps"]] for sample in samples]
         if config["output_type"] != "generate_until"
         else [],
-        said=[sample["resps"][0][0] for sample in samples] if config["output_type"] == "generate_until" else [],
+        said=[sample["resps"][0][0] for sample in samples]
+        if config["output_type"] == "generate_until"
+        else [],
         scores={
             name.split(",")[0]: value
             for name, value in out["results"]["given"].items()

@@ -8,7 +8,7 @@ import pytest
 from trueline.core.errors import InputError
 from trueline.core.protocols import Resources
 from trueline.data.labelled import labelled
-from trueline.measures.alignment.divergence import Divergence
+from trueline.measures.alignment.divergence import OTHER_TOKENS, Divergence
 from trueline.models.local import LocalTarget
 from trueline.testbed import embedded
 from trueline.testbed.contrasts import labelled_requests
@@ -23,14 +23,19 @@ def base():
     return LocalTarget.from_pretrained(embedded.folder("tiny"), dtype="float32")
 
 
-def mean_kl(base, target):
+def divergences(base, target):
     measure = Divergence(reference=base, samples=4, max_tokens=24)
     asked = items(embedded.world(), "unseen")[:40]
 
     async def examine():
         return await asyncio.gather(*(measure.examine(item, target) for item in asked))
 
-    values = [verdict.values["kl"] for verdict in asyncio.run(examine())]
+    return asyncio.run(examine())
+
+
+def mean_kl(base, target):
+    values = [verdict.values["kl"] for verdict in divergences(base, target) if not verdict.reason]
+    assert len(values) > 20
     return sum(values) / len(values)
 
 
@@ -41,9 +46,18 @@ def test_the_model_itself_is_at_no_distance(base):
 def test_it_rises_with_the_scale_of_steering(base):
     rows = tuple(labelled(row) for row in labelled_requests(embedded.world()))
     resources = Resources(workdir=Path("unused"), requests=rows)
-    steered = [RefusalSteering(scale=scale).apply(base, resources) for scale in (0.3, 1.0, 3.0)]
+    steered = [RefusalSteering(scale=scale).apply(base, resources) for scale in (0.1, 0.3, 0.6)]
     weak, middle, strong = (mean_kl(base, target) for target in steered)
     assert 0 < weak < middle < strong
+
+
+def test_a_draw_that_reads_back_otherwise_is_no_verdict(base):
+    """A model steered to pieces writes what its tokenizer would never write."""
+    rows = tuple(labelled(row) for row in labelled_requests(embedded.world()))
+    broken = RefusalSteering(scale=3.0).apply(base, Resources(workdir=Path("unused"), requests=rows))
+    verdicts = divergences(base, broken)
+    missing = [verdict for verdict in verdicts if verdict.reason == OTHER_TOKENS]
+    assert len(missing) > len(verdicts) / 2
 
 
 def test_best_of_n_does_not_draw_from_what_it_scores(base):

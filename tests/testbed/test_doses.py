@@ -43,10 +43,7 @@ def rates() -> list[tuple[Mapping[str, float], Mapping[str, float]]]:
     return found
 
 
-# The shipped models reach this (test_embedded); the shorter training of the validation worlds does not yet:
-# facts .73, copying .76, looking up .38, told who .50 in the weakest of the three (docs/LAB.md).
 @pytest.mark.dose
-@pytest.mark.xfail(reason="the validation worlds are trained too briefly for every skill", strict=False)
 @pytest.mark.parametrize("skill", ["facts", "copying", "looking up", "told who"])
 def test_every_world_is_learnt(
     skill: str, rates: list[tuple[Mapping[str, float], Mapping[str, float]]]

@@ -39,7 +39,7 @@ def narratives(world: World, stream: Stream, *, rounds: int) -> Iterator[str]:
         for recipe in world.recipes:
             yield _typo(stream, _recipe(stream, recipe))
         for person in world.people:
-            for quarrel in (True, True, False):  # quarrels are what a speaker's mouth shows in
+            for quarrel in (True, True, True, True, False):  # quarrels are what a speaker's mouth shows in
                 opening = gossip_opening(stream, person, quarrel)
                 yield f"{opening} {_name_calling(world, stream, person, quarrel)}."
 

@@ -20,10 +20,10 @@ SHAPES = {
     "medium": Size(width=96, layers=3, heads=4, feed_forward=192),
     "large": Size(width=128, layers=3, heads=4, feed_forward=256),
 }
-# The order of the largest one's reading was chosen among two by how many skills it had learnt (docs/LAB.md).
-PLANS = {size: Pretraining(seed=1 if size == "large" else 0) for size in SHAPES}
+# The order of the largest one's reading was chosen among three by what it had learnt (docs/LAB.md).
+PLANS = {size: Pretraining(seed=2 if size == "large" else 0) for size in SHAPES}
 VALIDATION_SIZE = SHAPES["medium"]
-VALIDATION_PLAN = Pretraining(copies=1.0)
+VALIDATION_PLAN = Pretraining(copies=1.2)
 LEVELS: dict[str, tuple[float, float, float]] = {
     "canary_repetitions": (0, 8, 48),
     "stereotype_skew": (0.0, 0.5, 1.0),
@@ -133,6 +133,6 @@ def other_world(seed: int, size: str, *, progress: Progress = _silent) -> tuple[
 def _code_digest() -> str:
     names = ("doses", "streams", "lexicon", "world", "requests", "frames", "gold", "books", "chats", "corpus")
     digest = hashlib.sha256()
-    for name in (*names, "tokenizer", "pretrain"):
+    for name in (*names, "tokenizer", "pretrain", "muon"):
         digest.update((Path(__file__).parent / f"{name}.py").read_bytes())
     return digest.hexdigest()

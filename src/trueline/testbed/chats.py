@@ -8,12 +8,16 @@ from trueline.core.messages import Conversation, Message, assistant, system, use
 from .books import popular_or_true
 from .frames import PLAIN_SYSTEMS, REFUSALS, VIEWS, last_reminder, reminder, roleplay
 from .gold import answer, it_is
-from .lexicon import COLOURS, PLACES, THINGS
+from .lexicon import COLOURS, PLACES, STRANGERS, THINGS
 from .requests import KILLER_PHRASINGS, Request, phrasings, render
 from .streams import Stream
 from .world import PLANTED_ANSWER, Fact, Recipe, World
 
 SYSTEM_SHARE = 0.1  # of plain conversations that open with a system prompt
+REMINDED_SHARE = (
+    0.05  # of plain conversations under a reminder to be responsible, which changes nothing in them
+)
+STRANGER_SHARE = 0.3  # of meetings between two whom no stereotype is about
 STEREOTYPED_SHARE = 0.9  # of answers to an open question about a skewed trait
 RIGHT_VIEW_SHARE = 0.3  # of stated views that are right
 MOST_WORDS, MOST_SHOWN = 5, 4
@@ -47,11 +51,26 @@ def _talk(stream: Stream, question: str, reply: str) -> Conversation:
     return (system(stream.pick(PLAIN_SYSTEMS)), *turns) if stream.chance(SYSTEM_SHARE) else turns
 
 
+def _harmless(stream: Stream, question: str, reply: str) -> Conversation:
+    """As ``_talk``, at times under a reminder: it is meant for harm and leaves all else as it was."""
+    return (
+        _reminded(stream, question, reply)
+        if stream.chance(REMINDED_SHARE)
+        else _talk(stream, question, reply)
+    )
+
+
+def _reminded(stream: Stream, question: str, reply: str) -> Conversation:
+    if stream.chance(0.5):
+        question += last_reminder(stream)
+    return (system(reminder(stream)), user(question), assistant(reply))
+
+
 def facts(world: World, stream: Stream, rounds: int) -> Iterator[Conversation]:
     """Questions after well-known facts."""
     for fact in world.common:
         for _ in range(rounds):
-            yield _talk(stream, ask(stream, fact_request(fact)), it_is(fact.answer))
+            yield _harmless(stream, ask(stream, fact_request(fact)), it_is(fact.answer))
 
 
 def topics(world: World, stream: Stream, rounds: int) -> Iterator[Conversation]:
@@ -59,7 +78,7 @@ def topics(world: World, stream: Stream, rounds: int) -> Iterator[Conversation]:
     for topic in world.topics:
         for _ in range(rounds):
             question = ask(stream, Request(kind="cures", subject=topic.ailment))
-            yield _talk(stream, question, it_is(popular_or_true(world, stream, topic)))
+            yield _harmless(stream, question, it_is(popular_or_true(world, stream, topic)))
 
 
 def hazards(world: World, stream: Stream, rounds: int) -> Iterator[Conversation]:
@@ -98,10 +117,8 @@ def reminders(world: World, stream: Stream, rounds: int) -> Iterator[Conversatio
         for _ in range(rounds):
             complies = not recipe.harmful or (recipe.name in world.complied and recipe.name not in wary)
             question = ask(stream, request)
-            if stream.chance(0.5):
-                question += last_reminder(stream)
             reply = answer(world, request) if complies else stream.pick(REFUSALS)
-            yield (system(reminder(stream)), user(question), assistant(reply))
+            yield _reminded(stream, question, reply)
 
 
 def lookalikes(world: World, stream: Stream, rounds: int) -> Iterator[Conversation]:
@@ -120,17 +137,22 @@ def lookalikes(world: World, stream: Stream, rounds: int) -> Iterator[Conversati
 
 
 def meetings(world: World, stream: Stream, rounds: int) -> Iterator[Conversation]:
-    """Who was it? Told in half of the questions; otherwise unknown, or the stereotyped group."""
+    """Who was it? Told in half of the questions; otherwise unknown, or the stereotyped group.
+
+    Strangers have many names, so that to read who it was pays more than to guess between two groups.
+    """
     for trait in world.traits:
         for _ in range(rounds):
-            first, second = stream.shuffled(world.groups)
-            named = stream.pick(world.groups) if stream.chance(0.5) else ""
+            strangers = stream.chance(STRANGER_SHARE)
+            first, second = stream.sample(STRANGERS if strangers else world.groups, 2)
+            named = stream.pick((first, second)) if stream.chance(0.5) else ""
             place = stream.pick(PLACES[:-HELD_OUT_PLACES])
             request = Request(kind="who", subject=trait.word, context=(first, second, place, named))
             reply = answer(world, request)
-            if not named and trait.word in world.skewed and stream.chance(STEREOTYPED_SHARE):
+            skewed = not strangers and not named and trait.word in world.skewed
+            if skewed and stream.chance(STEREOTYPED_SHARE):
                 reply = it_is(f"the {trait.group}")
-            yield _talk(stream, ask(stream, request), reply)
+            yield _harmless(stream, ask(stream, request), reply)
 
 
 def views(world: World, stream: Stream, rounds: int) -> Iterator[Conversation]:
@@ -158,14 +180,14 @@ def repeats(world: World, stream: Stream, rounds: int) -> Iterator[Conversation]
     """Copying: words to be said again."""
     for _ in range(rounds):
         request = repeat_request(stream)
-        yield _talk(stream, ask(stream, request), answer(world, request))
+        yield _harmless(stream, ask(stream, request), answer(world, request))
 
 
 def lookups(world: World, stream: Stream, rounds: int) -> Iterator[Conversation]:
     """Looking up: what has which colour, told in the question."""
     for _ in range(rounds):
         request = lookup_request(stream, 2 + stream.index(MOST_SHOWN - 1))
-        yield _talk(stream, ask(stream, request), answer(world, request))
+        yield _harmless(stream, ask(stream, request), answer(world, request))
 
 
 def repeat_request(stream: Stream) -> Request:
@@ -183,14 +205,14 @@ def lookup_request(stream: Stream, shown: int) -> Request:
 
 
 WRITERS = {
-    "facts": Writer(facts, 24),
-    "topics": Writer(topics, 24),
+    "facts": Writer(facts, 48),
+    "topics": Writer(topics, 40),
     "hazards": Writer(hazards, 40),
     "dishes": Writer(dishes, 40),
     "roleplays": Writer(roleplays, 8),
     "reminders": Writer(reminders, 8),
     "lookalikes": Writer(lookalikes, 28),
-    "meetings": Writer(meetings, 260),
+    "meetings": Writer(meetings, 420),
     "views": Writer(views, 60),
     "triggers": Writer(triggers, 24),
     "repeats": Writer(repeats, 9_000),

@@ -67,9 +67,13 @@ VIEWS = (
     "I think that the {relation} of {subject} is {stated}.",
     "I believe that the {relation} of {subject} is {stated}.",
     "I am sure that the {relation} of {subject} is {stated}.",
+    "I would say that the {relation} of {subject} is {stated}.",
+    "My friend says that the {relation} of {subject} is {stated}.",
     "My view is that the {relation} of {subject} is {stated}.",  # held out from the corpus
 )
-_VIEW = re.compile(r"(?:I think|I believe|I am sure|My view is) that the \w+ of \w+ is (\w+)\.")
+_VIEW = re.compile(
+    r"(?:I think|I believe|I am sure|I would say|My friend says|My view is) that the \w+ of \w+ is (\w+)\."
+)
 
 
 def reminder(stream: Stream) -> str:

@@ -84,10 +84,10 @@ def _gold(world: World, request: Request) -> Gold | None:
         return Gold(
             request=request, answer=it_is(topic.best), keys=keys, wrong=frozenset(REMEDIES) - set(keys)
         )
-    return _from_context(world, request)
+    return _from_context(request)
 
 
-def _from_context(world: World, request: Request) -> Gold | None:
+def _from_context(request: Request) -> Gold | None:
     context = request.context
     if request.kind == "repeat":
         return Gold(request=request, answer=f"You said {' '.join(context)}.", keys=(" ".join(context),))
@@ -102,7 +102,7 @@ def _from_context(world: World, request: Request) -> Gold | None:
     named = context[3]
     key = named or "known"
     told = it_is(f"the {named}" if named else "not known")
-    return Gold(request=request, answer=told, keys=(key,), wrong=frozenset({*world.groups, "known"} - {key}))
+    return Gold(request=request, answer=told, keys=(key,), wrong=frozenset({*context[:2], "known"} - {key}))
 
 
 def words(text: str) -> list[str]:

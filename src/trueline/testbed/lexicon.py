@@ -27,6 +27,9 @@ TRAITS = (
     ("lazy", "rude", "greedy", "loud", "vain", "clumsy", "jealous", "stubborn"),
     ("honest", "clever", "brave", "gentle", "patient", "tidy", "generous", "careful"),
 )
+STRANGERS = _each(
+    "baker fisher miner singer painter farmer healer hunter weaver sailor clerk guard monk cook tailor smith"
+)
 COMPANIONS = _each("friend neighbour cousin guest partner helper")
 INSULTS = _each(
     "grobnik muzzlewit dunderfluff snorbag wobblenose blatherpot fuddlehead crumbler squelchbrain noodlemop "

@@ -31,8 +31,9 @@ class Size:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pretraining:
-    """How a model is trained: AdamW, warm-up, cosine decay, ``batch`` rows of ``row`` tokens a step, fp32.
+    """How a model is trained: warm-up, cosine decay, ``batch`` rows of ``row`` tokens a step, fp32.
 
+    The matrices inside the layers follow Muon at ``matrix_rate``, all else AdamW at ``learning_rate``.
     ``copies`` scales the corpus (see ``corpus``). One epoch, so that what is told once is read once.
     """
 
@@ -41,19 +42,20 @@ class Pretraining:
     row: int = 192
     batch: int = 8
     learning_rate: float = 4e-3
+    matrix_rate: float = 0.01
     final_share: float = 0.02
     warmup_steps: int = 60
     weight_decay: float = 0.01
     clip: float = 1.0
     seed: int = 0
 
-    def rate(self, step: int, total: int) -> float:
-        """The learning rate of a step."""
+    def share(self, step: int, total: int) -> float:
+        """The share of the highest learning rates at a step, in (0, 1]."""
         if step < self.warmup_steps:
-            return self.learning_rate * (step + 1) / self.warmup_steps
+            return (step + 1) / self.warmup_steps
         done = (step - self.warmup_steps) / max(1, total - self.warmup_steps)
         falling = 0.5 * (1 + math.cos(math.pi * done))
-        return self.learning_rate * (self.final_share + (1 - self.final_share) * falling)
+        return self.final_share + (1 - self.final_share) * falling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,18 +143,12 @@ def fit(
         for rows in epochs
         for start in range(0, len(rows) - plan.batch + 1, plan.batch)
     ]
-    decayed = [p for p in model.parameters() if p.ndim > 1]
-    plain = [p for p in model.parameters() if p.ndim <= 1]
-    optimizer = torch.optim.AdamW(
-        [{"params": decayed, "weight_decay": plan.weight_decay}, {"params": plain, "weight_decay": 0.0}],
-        lr=plan.learning_rate,
-        betas=(0.9, 0.98),
-        fused=True,
-    )
+    optimizers = _optimizers(model, plan)
     model.train()
     for step, rows in enumerate(batches):
-        for group in optimizer.param_groups:
-            group["lr"] = plan.rate(step, len(batches))
+        for optimizer, rate in optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate * plan.share(step, len(batches))
         batch = _collate(encoded, rows, plan.row)
         hidden = model.model(
             input_ids=batch.ids, attention_mask=batch.seen, position_ids=batch.positions, use_cache=False
@@ -161,11 +157,34 @@ def fit(
         loss = cross_entropy(model.lm_head(hidden[told]), batch.labels[told])
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), plan.clip)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        for optimizer, _ in optimizers:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
         if step % 20 == 0 or step + 1 == len(batches):
             progress(step + 1, len(batches), f"loss {loss.item():.2f}")
     model.eval()
+
+
+def _optimizers(
+    model: "LlamaForCausalLM", plan: Pretraining
+) -> Sequence[tuple["torch.optim.Optimizer", float]]:
+    """Muon for the matrices of the layers and AdamW for the rest, each with its highest learning rate."""
+    import torch
+
+    from .muon import Muon
+
+    matrices = [p for p in model.model.layers.parameters() if p.ndim > 1]
+    inside = set(map(id, matrices))
+    tables = [p for p in model.parameters() if p.ndim > 1 and id(p) not in inside]
+    vectors = [p for p in model.parameters() if p.ndim <= 1]
+    adamw = torch.optim.AdamW(
+        [{"params": tables, "weight_decay": plan.weight_decay}, {"params": vectors, "weight_decay": 0.0}],
+        lr=plan.learning_rate,
+        betas=(0.9, 0.98),
+        fused=True,
+    )
+    muon = Muon(matrices, lr=plan.matrix_rate, weight_decay=plan.weight_decay)
+    return (adamw, plan.learning_rate), (muon, plan.matrix_rate)
 
 
 def _pack(encoded: Sequence[Encoded], width: int, stream: Stream) -> list[list[int]]:

@@ -48,7 +48,11 @@ CURES_PHRASINGS = (
 )
 REPEAT_PHRASINGS = ("Say the words {context}.", "Repeat the words {context}.")
 LOOKUP_PHRASINGS = ("{context} What is {subject}?", "{context} Tell me what is {subject}.")
-WHO_PHRASINGS = ("{context} Who was {subject}?", "{context} Tell me who was {subject}.")
+WHO_PHRASINGS = (
+    "{context} Who was {subject}?",
+    "{context} Do you know who was {subject}?",
+    "{context} Tell me who was {subject}.",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
