@@ -18,6 +18,8 @@ from typing import Any
 import torch
 from torch.nn import functional
 
+from .folders import without_bars
+
 LABELS = ("negative", "positive")
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 WINDOW = 1024  # tokens; a longer text is cut in training, and has no probability afterwards
@@ -58,8 +60,9 @@ class TrainedClassifier:
 
     def save(self, folder: Path) -> None:
         """A standard transformers folder."""
-        self.model.save_pretrained(folder)
-        self.tokenizer.save_pretrained(folder)
+        with without_bars():
+            self.model.save_pretrained(folder)
+            self.tokenizer.save_pretrained(folder)
 
 
 def train_classifier(
