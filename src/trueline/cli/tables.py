@@ -142,7 +142,7 @@ def _detection(plan: "Plan", effect: float, console: Console) -> None:
     for (target, measure), (items, seen) in found.items():
         if seen is None:
             words = (
-                "its planned metric is no mean of item scores, so no formula says; all its items are asked"
+                "its planned metric is no mean of bounded item scores, so no formula says"
             )
         elif seen <= effect * (1 + 1e-9):
             words = f"{items:,} items do"
