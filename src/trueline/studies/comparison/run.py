@@ -45,7 +45,7 @@ def run_comparison(
     trials: dict[str, Sequence[Trial]] = {}
     if tuned:
         run_study(development_plan(spec, tuned), out / DEVELOPMENT, progress=progress)
-        trials = read_trials(spec, tuned, read_results(out / DEVELOPMENT, replicates=2))
+        trials = read_trials(spec, tuned, read_results(out / DEVELOPMENT, replicates=100))
     _record(spec, trials, out)
     report = run_study(evaluation_plan(spec, trials), out / EVALUATION, progress=progress)
     return report, trials
