@@ -22,6 +22,7 @@ from trueline.studies.scaling import (
     Step,
     capability_tracking,
     scale_curves,
+    told_of_capability,
     tracking_words,
 )
 from trueline.studies.spec import TargetSpec, parse_spec
@@ -116,10 +117,17 @@ def test_capability_is_told_from_eight_models_on(
     both = {"measures": ["parity", "liking"], **STEPS}
     (one,) = capability_tracking(studied(monkeypatch, tmp_path / "two", (3, 1), (9, 10), **both))
     assert one.found is None and "3 models" in one.reason and "from 8 models" in tracking_words([one])[0]
+    again = [(20, 1.0), *((3, 10.0 + n) for n in range(7))]  # nine arms of two models
+    (one,) = capability_tracking(studied(monkeypatch, tmp_path / "again", *again, **both))
+    assert one.found is None and "2 models" in one.reason
     sizes = [(known, 10.0 * known) for known in range(2, 18, 2)]
     (many,) = capability_tracking(studied(monkeypatch, tmp_path / "many", *sizes, **both))
     assert many.found is not None and many.found.models == 9 and many.found.only_capability
     assert "it tracks capability and little else" in tracking_words([many])[0]
+    results = read_results(tmp_path / "many")
+    assert told_of_capability(results) == [many]
+    assert "tracks capability and little else" in write_report(results, tmp_path / "r.html").read_text()
+    assert told_of_capability(replace(results, arms=results.arms[:1])) == []
 
 
 def test_only_what_is_sure_counts() -> None:

@@ -11,7 +11,7 @@ from rich.table import Table
 from trueline.reports.words import corrections, interval, is_share, summary
 from trueline.studies.forgetting import forgetting
 from trueline.studies.results import CellResult, StudyResults
-from trueline.studies.scaling import capability_tracking, scale_curves, tracking_words
+from trueline.studies.scaling import scale_curves, told_of_capability, tracking_words
 
 if TYPE_CHECKING:
     from trueline.studies.compare import Comparison
@@ -69,6 +69,8 @@ def results_table(results: StudyResults, console: Console) -> None:
     ]
     for line in corrections(headlines):
         console.print(f"[dim]{escape(line)}[/dim]", highlight=False)
+    for line in tracking_words(told_of_capability(results)):
+        console.print(f"[dim]{escape(line)}[/dim]", highlight=False)
     for arm in forgetting(results):
         for line in arm.told:
             console.print(escape(line), highlight=False)
@@ -82,8 +84,6 @@ def _scale_words(results: StudyResults, console: Console) -> None:
             if not line.startswith("no law"):
                 console.print(f"{curve.measure}: {escape(line)}", highlight=False)
     for line in dict.fromkeys(f"no law: {curve.no_law}" for curve in curves if curve.no_law):
-        console.print(f"[dim]{escape(line)}[/dim]", highlight=False)
-    for line in tracking_words(capability_tracking(results)):
         console.print(f"[dim]{escape(line)}[/dim]", highlight=False)
 
 

@@ -14,7 +14,7 @@ from trueline.measures.crosswalk import Risk, crosswalk
 from trueline.studies.forgetting import forgetting
 from trueline.studies.frontier import Axis, Frontier, capability_axes, frontier, harm_axes
 from trueline.studies.results import ArmResult, CellResult, MetricResult, StudyResults
-from trueline.studies.scaling import ScaleCurve, capability_tracking, scale_curves, tracking_words
+from trueline.studies.scaling import ScaleCurve, scale_curves, told_of_capability, tracking_words
 
 from . import charts, words
 from .axes import spread
@@ -63,7 +63,7 @@ def render(results: StudyResults) -> str:
         sizes=_size_charts(results),
         divergence=against_divergence(curves),
         training_steps=against_steps(curves) if curves else [],
-        tracked=tracking_words(capability_tracking(results)),
+        tracked=tracking_words(told_of_capability(results)),
         losses=forgetting(results),
         primaries=_primaries(results),
         quiet=_quiet(results),

@@ -164,7 +164,11 @@ class Tracked:
 
 def capability_tracking(results: StudyResults) -> list[Tracked]:
     """For each measure that is none of capability: does it rank the untreated models as capability does?"""
-    models = [arm.label for arm in results.arms if arm.label == arm.baseline]
+    untreated = [arm for arm in results.arms if arm.label == arm.baseline]
+    # one arm a model: seeds of a study, or a target that is a size as well, are no further models
+    models = list(
+        {arm.provenance.get("fingerprint", arm.label): arm.label for arm in untreated[::-1]}.values()
+    )
     cells = {
         measure: [results.cell(label, measure) for label in models]
         for measure in dict.fromkeys(cell.measure for cell in results.cells)
@@ -192,6 +196,14 @@ def capability_tracking(results: StudyResults) -> list[Tracked]:
                 reason = str(error)
         tracked.append(Tracked(measure=measure, metric=headline.metric.name, found=found, reason=reason))
     return tracked
+
+
+def told_of_capability(results: StudyResults) -> list[Tracked]:
+    """What a report says: of every measure in a study with sizes, else only where enough models tell something."""
+    tracked = capability_tracking(results)
+    return (
+        tracked if any(arm.role == "size" for arm in results.arms) else [one for one in tracked if one.found]
+    )
 
 
 def tracking_words(tracked: Sequence[Tracked]) -> list[str]:
