@@ -5,7 +5,10 @@ from typing import Annotated
 
 import typer
 
-Model = Annotated[str, typer.Argument(help="testbed, a folder or hub name, or openai:NAME@BASE_URL.")]
+Model = Annotated[
+    str,
+    typer.Argument(help="testbed, a folder or hub name, openai:NAME@BASE_URL, or inspect:PROVIDER/NAME."),
+]
 StudyFolder = Annotated[
     str, typer.Argument(help="The folder of a study (its --out), finished or not, or its store's URL.")
 ]

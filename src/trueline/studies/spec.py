@@ -65,6 +65,7 @@ class Tariff(BaseModel):
 class TargetSpec(BaseModel):
     """A model to study: ``testbed``, ``testbed:SIZE``, a folder or hub name, or ``openai:NAME@BASE_URL``.
 
+    ``inspect:PROVIDER/NAME`` is a model of inspect-ai (``models.inspect_model``).
     ``testbed:FOLDER`` is a fine-tune of a testbed model, asked and judged by the same world. ``cut``: harness
     cuts prompt and continuation as lm-eval does, for parity with its numbers. ``scale`` is where a
     model of ``sizes`` stands on the study's ``scale_axis`` (training tokens, steps; parameters are told by the model).
@@ -92,7 +93,7 @@ class TargetSpec(BaseModel):
     @property
     def is_endpoint(self) -> bool:
         """Whether somebody else's server answers."""
-        return self.model.lower().startswith("openai:")
+        return self.model.lower().startswith(("openai:", "inspect:"))
 
 
 TargetField = Annotated[

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 TESTBED = "testbed"
 RECORDED = "recorded:"
+INSPECT = "inspect:"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,10 +96,12 @@ def load_subject(spec: TargetSpec) -> Subject:
         UnfinishedError: an endpoint stays away.
     """
     if spec.is_endpoint:
-        from trueline.models.endpoint_opening import open_endpoint
-
         _refuse(spec, "is served elsewhere", "dtype", "device", "quantize", "cut")
         options = spec.endpoint.given() if spec.endpoint else {}
+        if spec.model.lower().startswith(INSPECT):
+            return _inspect(spec, options)
+        from trueline.models.endpoint_opening import open_endpoint
+
         if spec.tariff is not None:
             options["tariff"] = _tariff(spec.tariff)
         return Subject(target=open_endpoint(spec.model, system_prompt=spec.system_prompt, **options))
@@ -118,6 +121,18 @@ def load_subject(spec: TargetSpec) -> Subject:
     from trueline.models.local import LocalTarget
 
     return Subject(target=LocalTarget.from_pretrained(spec.model, **_local_options(spec)))
+
+
+def _inspect(spec: TargetSpec, options: Mapping[str, Any]) -> Subject:
+    from trueline.models.inspect_model import open_inspect
+
+    for name in options:
+        if name != "epoch":
+            raise InputError(
+                f"{spec.model!r} is asked through inspect-ai, so it takes no endpoint option {name!r}: give the "
+                "provider's own after '?', as in inspect:hf/PATH?do_sample=false."
+            )
+    return Subject(target=open_inspect(spec.model, system_prompt=spec.system_prompt, **options))
 
 
 def _refuse(spec: TargetSpec, why: str, *options: str) -> None:
