@@ -24,6 +24,7 @@ from trueline.core.statistics import (
     CardSource,
     Interval,
     betting_sequence,
+    change_sequence,
     clopper_pearson,
     method_estimate,
     ppi_change,
@@ -328,9 +329,38 @@ def sequence_run(rate: float, items: int) -> Run:
     return run
 
 
+def change_sequence_run(rate: float, change: float, items: int, size: int, missing: float) -> Run:
+    """Half of the clusters of a paired set, drawn in random order; some verdicts are missing in either arm."""
+
+    def run(rng: Random) -> tuple[float, float, float]:
+        chance = np.repeat(correlated(rng, rate, items // size, 0.2 if size > 1 else 0.0), size)
+        before = (rng.random(items) < chance).astype(float)
+        after = np.where(rng.random(items) < 0.3, rng.random(items) < rate + change, before).astype(float)
+        truth = float((after - before).mean())
+        clusters = rng.permutation(items // size)[: items // size // 2]
+        drawn = (clusters[:, None] * size + np.arange(size)).ravel()
+        lost = rng.random(items) < missing
+        found = change_sequence(
+            np.where(lost, np.nan, before)[drawn],
+            after[drawn],
+            drawn // size,
+            items=items,
+            population=items // size,
+            largest=size,
+            grid=201,
+        )
+        return float(found.low[-1]), float(found.high[-1]), truth
+
+    return run
+
+
 def sequential(runs: int) -> Iterator[Cell]:
     for rate, items in itertools.product((0.05, 0.2, 0.5), (100, 400)):
         yield simulate(f"rate {rate}, half of {items} items", sequence_run(rate, items), max(100, runs // 5))
+    for change, size, missing in itertools.product((0.0, 0.3), (1, 4), (0.0, 0.05)):
+        name = f"change of {change} in 30 % of 400 items, clusters of {size}, {missing} missing"
+        run = change_sequence_run(0.3, change, 400, size, missing)
+        yield simulate(name, run, max(100, runs // 5))
 
 
 TABLES: dict[str, Callable[[int], Iterator[Cell]]] = {
