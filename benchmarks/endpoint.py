@@ -35,6 +35,7 @@ def serve(pipe: Connection, per_second: float | None, at_once: int | None) -> No
             await asyncio.sleep(0.01)
         first, last = server.times[0] + SETTLED, server.times[-1] - 0.5
         pipe.send((server.rate(first, last), server.answered, server.refused))
+        await asyncio.sleep(0.1)  # connections that the client closed end by themselves
         server.close()
 
     asyncio.run(main())

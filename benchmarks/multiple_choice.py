@@ -5,7 +5,7 @@
 Questions are made of this repository's own pages: what was written next, and three other places. Three sets:
 
 - *long*: each question has its own context of about 400 tokens, four options of about 6 to 20 tokens;
-- *shots*: all questions begin with the same solved examples (about 700 tokens), four options likewise;
+- *shots*: all questions begin with the same solved examples (about 600 tokens), four options likewise;
 - *letters*: the same beginning, options of one token, where lm-eval too computes a question once.
 
 lm-eval gets its best of several batch sizes, tried first. Both start from text and end with a number an option;
@@ -47,7 +47,7 @@ from trueline.models.local import LocalTarget
 
 PAGES = sorted((Path(__file__).parents[1] / "docs").glob("*.md"))
 BATCH_SIZES = (1, 4, 16)
-CONTEXT, SHOTS, QUESTION = 400, 700, 60  # tokens
+CONTEXT, SHOTS, QUESTION = 400, 600, 60  # tokens
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,7 @@ def test_a_limit_is_kept_and_nothing_is_lost(server: RateLimitedServer, highest:
         assert [completion.text for (completion,) in answers] == ["yes"] * n
         usage.append(target.usage)
         await target.close()
+        await asyncio.sleep(0.1)  # the server sees that its connections have ended
         server.close()
 
     simulate(main)
