@@ -157,7 +157,7 @@ def test_an_interrupted_run_is_resumed(server: StubServer, tmp_path: Path) -> No
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "COLUMNS": "200"},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    for _ in range(600):
+    for _ in range(2400):
         if len(server.seen) > 10:
             break
         time.sleep(0.05)

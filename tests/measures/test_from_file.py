@@ -51,8 +51,8 @@ def test_multiple_choice_is_asked_and_scored_as_the_built_in_sets(tmp_path):
     likes = {"Paris": -4.0, "Nice": -5.0, "Cusco": -6.0, "Lima": -7.0}
     verdicts = examined(measure, ScriptedTarget(likes=lambda prompt, option: likes[option]))
     assert [verdict.values for verdict in verdicts] == [
-        {"correct": 1.0, "correct_norm": 1.0, "chance": 0.5},
-        {"correct": 0.0, "correct_norm": 0.0, "chance": 0.5},
+        {"correct": 1.0, "correct_norm": 1.0, "correct_bytes": 1.0, "chance": 0.5},
+        {"correct": 0.0, "correct_norm": 0.0, "correct_bytes": 0.0, "chance": 0.5},
     ]
     assert measure.metrics[0].floor == 0.5 and measure.needs == {Capability.SCORE}
     assert "includes chance (50.0%)" in measure.check(verdicts)
