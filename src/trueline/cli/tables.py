@@ -141,9 +141,7 @@ def _detection(plan: "Plan", effect: float, console: Console) -> None:
     found = {(c.arm.target.name, c.measure.name): (c.item_count, c.detectable) for c in plan.measurable}
     for (target, measure), (items, seen) in found.items():
         if seen is None:
-            words = (
-                "its planned metric is no mean of bounded item scores, so no formula says"
-            )
+            words = "its planned metric is no mean of bounded item scores, so no formula says"
         elif seen <= effect * (1 + 1e-9):
             words = f"{items:,} items do"
         else:
