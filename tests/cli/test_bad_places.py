@@ -156,6 +156,8 @@ def test_an_interrupted_run_is_resumed(server: StubServer, tmp_path: Path) -> No
         [sys.executable, "-m", "cli.toys", *command],
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "COLUMNS": "200"},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        # A shell's background jobs, of which these tests may be one, ignore the signal, and so would their children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     for _ in range(2400):
         if len(server.seen) > 10:
