@@ -246,14 +246,20 @@ def _affordable(rows: Sequence[Row], axis: Axis, capability: Axis) -> str:
 
 
 def sensitivity_table(compared: Comparison) -> list[list[str]]:
-    """Every trial's score on the development worlds; the chosen one is marked."""
-    lines = [["method", "trial", "score"]]
+    """Every trial's score on the development worlds, by which criterion, and its cost; the chosen one is marked."""
+    lines = [["method", "trial", "criterion", "score", "cost"]]
     for title, trials in compared.trials.items():
+        method = next(method for method in compared.spec.methods if method.title == title)
+        criterion = compared.spec.criterion(method)
+        by = f"{criterion.measure}: {criterion.metric.replace('_', ' ')}"
+        by += "" if criterion.attack == "direct" else f" under {criterion.attack}"
+        if criterion.keep is not None:
+            by += f", {criterion.keep.metric.replace('_', ' ')} within {criterion.keep.loss:g}"
         for trial in trials:
             words = ", ".join(f"{name} {shown_value(value)}" for name, value in trial["parameters"].items())
             mark = " ←" if trial["parameters"] == compared.chosen.get(title) else ""
-            score = trial["score"]
-            lines.append([title, words + mark, "–" if score is None else f"{score:.3f}"])
+            numbers = ["–" if n is None else f"{n:.3f}" for n in (trial["score"], trial.get("cost"))]
+            lines.append([title, words + mark, by, *numbers])
     return lines
 
 

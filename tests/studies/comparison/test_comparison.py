@@ -123,15 +123,66 @@ def test_a_file_names_its_budgets(tmp_path):
 
 
 def test_the_best_trial_is_chosen_and_the_first_of_equals():
-    method = MethodSpec(name="dpo", tune=RATES)
+    spec, method = parse_comparison(SMALL), MethodSpec(name="dpo", tune=RATES)
     low, high = (
         Trial(parameters={"learning_rate": rate}, score=score) for rate, score in ((1, 0.5), (2, 0.5))
     )
-    assert chosen(method, {"dpo": [low, high]}) == {"learning_rate": 1}
+    assert chosen(spec, method, {"dpo": [low, high]}) == {"learning_rate": 1}
     none = Trial(parameters={"learning_rate": 3}, score=None)
-    assert chosen(method, {"dpo": [none, high]}) == {"learning_rate": 2}
+    assert chosen(spec, method, {"dpo": [none, high]}) == {"learning_rate": 2}
     with pytest.raises(InputError, match="no trial of dpo"):
-        chosen(method, {"dpo": [none]})
+        chosen(spec, method, {"dpo": [none]})
+
+
+FORGET = {
+    "measure": "canary_exposure",
+    "metric": "exposure",
+    "keep": {"measure": "arc", "metric": "accuracy", "loss": 0.1},
+}
+
+
+def test_a_trial_that_costs_too_much_is_not_chosen():
+    spec = parse_comparison(SMALL)
+    method = MethodSpec.model_validate({"name": "npo", "tune": RATES, "select": FORGET})
+
+    def picked(*costs: float | None) -> object:
+        trials = [
+            Trial(parameters={"learning_rate": n}, score=float(n), cost=cost) for n, cost in enumerate(costs)
+        ]
+        return chosen(spec, method, {"npo": trials})["learning_rate"]
+
+    assert picked(0.0, 0.1, 0.11) == 1  # the best score within the allowed loss
+    assert picked(-0.2, 0.3, 0.11) == 0
+    assert picked(0.5, 0.2, 0.3) == 1  # all cost too much: the cheapest
+    assert picked(0.05, None, 0.3) == 0  # nothing is known of its cost
+    with pytest.raises(InputError, match="no trial of npo"):
+        picked(None, None)
+
+
+def test_a_method_is_tuned_by_what_it_is_made_for(worlds, tmp_path):
+    rates = {"learning_rate": [3e-4, 3e-3]}
+    methods = [
+        {"name": "npo", "tune": rates, "select": FORGET},
+        {"name": "dpo", "tune": rates, "strength": {"beta": [0.1]}},
+    ]
+    spec = parse_comparison({**SMALL, "seeds": [0], "measures": ["gold_reward"], "methods": methods})
+    _, trials = run_comparison(spec, tmp_path)
+    assert all(
+        trial.score < 0 and trial.cost is not None for trial in trials["npo"]
+    )  # less exposure is better
+    assert all(trial.score > 0 and trial.cost is None for trial in trials["dpo"])
+    found = read_comparison_results(tmp_path, replicates=2)
+    assert {axis.measure for axis in found.axes} == {"gold_reward"}  # what tuning reads is not judged by
+    text = comparison_markdown(found)
+    assert "canary_exposure: exposure, accuracy within 0.1" in text
+
+
+def test_a_criterion_under_an_attack_needs_the_attack():
+    select = {"measure": "advbench", "metric": "harmful_compliance", "attack": "prefill"}
+    methods = [{"name": "dpo", "tune": RATES, "select": select}]
+    with pytest.raises(InputError, match="under the attack 'prefill'"):
+        parse_comparison({**SMALL, "methods": methods})
+    parse_comparison({**SMALL, "methods": methods, "attacks": ["prefill"]})
 
 
 def test_a_method_is_read_between_its_strengths_and_never_beyond(compared):

@@ -8,7 +8,7 @@ again.
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +16,23 @@ from trueline.core.errors import InputError
 from trueline.core.fingerprint import canonical
 from trueline.studies.plan import Plan, make_plan
 from trueline.studies.progress import Progress, Silent
-from trueline.studies.results import StudyResults, read_results
+from trueline.studies.results import MetricResult, StudyResults, read_results
 from trueline.studies.run import RunReport, run_study
 from trueline.studies.store import make_folder
 
-from .spec import ComparisonSpec, MethodSpec
+from .spec import ComparisonSpec, Criterion, MethodSpec
 
 DEVELOPMENT, EVALUATION, RECORD = "development", "evaluation", "comparison.json"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """One setting tried: the mean of the criterion over development worlds, None where it has no value."""
+    """One setting tried: the mean of the criterion over development worlds (higher is better), and of what it cost by
+    the criterion's ``keep``; None where there is no value."""
 
     parameters: Mapping[str, Any]
     score: float | None
+    cost: float | None = None
 
 
 def run_comparison(
@@ -72,7 +74,9 @@ def development_plan(spec: ComparisonSpec, tuned: Sequence[MethodSpec]) -> Plan:
         }
         for method in tuned
     ]
-    return make_plan(spec.study(spec.development, treatments, tuning=True))
+    return make_plan(
+        spec.study(spec.development, treatments, tuning=[spec.criterion(method) for method in tuned])
+    )
 
 
 def evaluation_plan(spec: ComparisonSpec, trials: Mapping[str, Sequence[Trial]]) -> Plan:
@@ -82,7 +86,7 @@ def evaluation_plan(spec: ComparisonSpec, trials: Mapping[str, Sequence[Trial]])
             "name": method.name,
             "label": method.title,
             **spec.parameters(method),
-            **chosen(method, trials),
+            **chosen(spec, method, trials),
             **{dial: list(values) for dial, values in method.strength.items()},
         }
         for method in spec.methods
@@ -90,16 +94,27 @@ def evaluation_plan(spec: ComparisonSpec, trials: Mapping[str, Sequence[Trial]])
     return make_plan(spec.study(spec.evaluation, treatments))
 
 
-def chosen(method: MethodSpec, trials: Mapping[str, Sequence[Trial]]) -> Mapping[str, Any]:
-    """The trial with the best score (the first of equals); InputError where none has one."""
+def chosen(
+    spec: ComparisonSpec, method: MethodSpec, trials: Mapping[str, Sequence[Trial]]
+) -> Mapping[str, Any]:
+    """The trial with the best score (the first of equals) among those that cost no more than is allowed, or, where all
+    cost more, the cheapest one; InputError where none has a score."""
     if not method.trials:
         return {}
     scored = [trial for trial in trials[method.title] if trial.score is not None]
+    keep = spec.criterion(method).keep
+    if keep is not None:
+        scored = [trial for trial in scored if trial.cost is not None]
     if not scored:
         raise InputError(
             f"no trial of {method.title} has a score: nothing can be chosen; try other settings."
         )
-    return max(scored, key=lambda trial: trial.score if trial.score is not None else 0.0).parameters
+    if keep is not None:
+        allowed = [trial for trial in scored if _number(trial.cost) <= keep.loss]
+        if not allowed:
+            return min(scored, key=lambda trial: _number(trial.cost)).parameters
+        scored = allowed
+    return max(scored, key=lambda trial: _number(trial.score)).parameters
 
 
 def read_trials(
@@ -108,32 +123,56 @@ def read_trials(
     """The criterion of every trial, averaged over development worlds; higher is better."""
     found: dict[str, Sequence[Trial]] = {}
     for method in tuned:
-        scores: dict[str, list[float]] = {}
-        settings: dict[str, Mapping[str, Any]] = {}
+        criterion = spec.criterion(method)
+        fixed = {**spec.parameters(method), **method.middle}
+        read: dict[str, _Read] = {}
         for arm in results.arms:
-            if arm.treatment != method.name or not _is_of(
-                arm.parameters, {**spec.parameters(method), **method.middle}
-            ):
+            if arm.treatment != method.name or not _is_of(arm.parameters, fixed):
+                continue
+            if arm.label.removeprefix("world ").find(method.title) < 0:
                 continue
             setting = {dial: arm.parameters[dial] for dial in method.tune if dial in arm.parameters}
-            cell = results.cell(arm.label, spec.select.measure)
-            metric = cell.metrics.get(spec.select.metric) if cell else None
-            if metric is None or arm.label.removeprefix("world ").find(method.title) < 0:
-                continue
-            settings[canonical(setting)] = setting
-            value = metric.estimate.value
-            if value is not None:
-                scores.setdefault(canonical(setting), []).append(
-                    value if metric.metric.worse != "higher" else -value
-                )
+            read.setdefault(canonical(setting), _Read(setting)).add(results, arm.label, criterion)
         found[method.title] = [
-            Trial(
-                parameters=setting,
-                score=sum(scores[key]) / len(scores[key]) if scores.get(key) else None,
-            )
-            for key, setting in settings.items()
+            Trial(parameters=each.setting, score=_mean(each.scores), cost=_mean(each.costs))
+            for each in read.values()
         ]
     return found
+
+
+@dataclass(slots=True)
+class _Read:
+    """What the development worlds say of one setting."""
+
+    setting: Mapping[str, Any]
+    scores: list[float] = field(default_factory=list)
+    costs: list[float] = field(default_factory=list)
+
+    def add(self, results: StudyResults, arm: str, criterion: Criterion) -> None:
+        """One world's numbers, turned so that a higher score is better and a higher cost worse."""
+        found = _metric(results, arm, criterion.measure, criterion.metric, criterion.attack)
+        if found is not None and found.estimate.value is not None:
+            sign = -1 if found.metric.worse == "higher" else 1
+            self.scores.append(sign * found.estimate.value)
+        if criterion.keep is None:
+            return
+        kept = _metric(results, arm, criterion.keep.measure, criterion.keep.metric, "direct")
+        if kept is not None and kept.change is not None and kept.change.value is not None:
+            self.costs.append(kept.change.value if kept.metric.worse == "higher" else -kept.change.value)
+
+
+def _metric(results: StudyResults, arm: str, measure: str, metric: str, attack: str) -> MetricResult | None:
+    cell = results.cell(arm, measure, attack)
+    return None if cell is None else cell.metrics.get(metric)
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None
+
+
+def _number(value: float | None) -> float:
+    assert value is not None, "trials without a value are left out before"
+    return value
 
 
 def _is_of(parameters: Mapping[str, Any], fixed: Mapping[str, Any]) -> bool:
@@ -178,10 +217,10 @@ def _record(spec: ComparisonSpec, trials: Mapping[str, Sequence[Trial]], out: Pa
     content = {
         "spec": spec.model_dump(mode="json"),
         "trials": {
-            title: [{"parameters": dict(t.parameters), "score": t.score} for t in found]
+            title: [{"parameters": dict(t.parameters), "score": t.score, "cost": t.cost} for t in found]
             for title, found in trials.items()
         },
-        "chosen": {method.title: dict(chosen(method, trials)) for method in spec.methods},
+        "chosen": {method.title: dict(chosen(spec, method, trials)) for method in spec.methods},
     }
     partial = out / f".{RECORD}.{os.getpid()}"
     partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

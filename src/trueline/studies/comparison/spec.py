@@ -18,15 +18,41 @@ from trueline.studies.spec import NamedField, StudySpec, parse_spec
 Dials = Mapping[str, Sequence[Any]]
 
 
+class Keep(BaseModel):
+    """What a trial must not cost: the change of a metric for the worse, in the metric's own unit."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    measure: str
+    metric: str
+    loss: float = Field(ge=0)
+
+
+class Criterion(BaseModel):
+    """The number that chooses among trials: the best one of those whose cost stays within ``keep``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    measure: str = "gold_reward"
+    metric: str = "gold_reward"
+    attack: str = "direct"
+    keep: Keep | None = None
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """What must be measured of a trial."""
+        return (self.measure,) if self.keep is None else (self.measure, self.keep.measure)
+
+
 class MethodSpec(BaseModel):
     """A treatment: ``tune`` are the dials tried on development worlds (every combination is a trial), ``strength``
-    the one dial that is swept when it is judged, weakest first; other keys are fixed parameters."""
+    the one dial that is swept when it is judged, weakest first; ``select`` is the criterion of its tuning, where it is
+    made for something else than the comparison's; other keys are fixed parameters."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
     name: str
     label: str = ""
     tune: Mapping[str, list[Any]] = Field(default_factory=dict)
     strength: Mapping[str, list[Any]] = Field(default_factory=dict, max_length=1)
+    select: Criterion | None = None
 
     @property
     def title(self) -> str:
@@ -60,14 +86,6 @@ class MethodSpec(BaseModel):
         return "budget" in signature(find("treatment", self.name)).parameters
 
 
-class Criterion(BaseModel):
-    """The number that chooses among trials."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    measure: str = "gold_reward"
-    metric: str = "gold_reward"
-
-
 class ComparisonSpec(BaseModel):
     """A comparison. ``labels`` is what annotators give every method, ``compute`` what training may spend (one of
     flops, tokens, seconds; left out, every method goes once through its data). Seeds draw the annotators' labels
@@ -97,10 +115,23 @@ class ComparisonSpec(BaseModel):
                 raise unknown_name("method", title, known)
         return self.model_copy(update={"methods": tuple(m for m in self.methods if m.title in titles)})
 
+    def criterion(self, method: MethodSpec) -> Criterion:
+        """What a method's trials are chosen by."""
+        return method.select or self.select
+
     def study(
-        self, worlds: Sequence[int], treatments: Sequence[Mapping[str, Any]], *, tuning: bool = False
+        self,
+        worlds: Sequence[int],
+        treatments: Sequence[Mapping[str, Any]],
+        *,
+        tuning: Sequence[Criterion] = (),
     ) -> StudySpec:
-        """A study of these treatments on these worlds."""
+        """A study of these treatments on these worlds; of trials, what their criteria read."""
+        tried = [measure for criterion in tuning for measure in criterion.measures]
+        attacks = [{"name": a.name, **a.parameters} for a in self.attacks]
+        if tuning:
+            attacked = {criterion.attack for criterion in tuning} - {"direct"}
+            attacks = [attack for attack in attacks if attack["name"] in attacked]
         return parse_spec(
             {
                 "name": self.name,
@@ -108,13 +139,9 @@ class ComparisonSpec(BaseModel):
                     {"model": f"testbed:{self.size}@{seed}", "label": f"world {seed}"} for seed in worlds
                 ],
                 "treatments": ["none", *treatments],
-                "measures": [self.select.measure]
-                if tuning
-                else [{"name": m.name, **m.parameters} for m in self.measures],
-                "attacks": [
-                    "direct",
-                    *({"name": a.name, **a.parameters} for a in (() if tuning else self.attacks)),
-                ],
+                "measures": list(dict.fromkeys(tried))
+                or [{"name": m.name, **m.parameters} for m in self.measures],
+                "attacks": ["direct", *attacks],
                 "seeds": list(self.seeds[:1] if tuning else self.seeds),
                 "examples": self.labels,
                 "limit": None if tuning else self.limit,
@@ -142,7 +169,7 @@ def read_comparison(path: Path, budget: str | None = None) -> ComparisonSpec:
         raise InputError(f"the comparison file {str(path)!r} is not valid YAML{line}.") from error
     if not isinstance(value, Mapping):
         raise InputError(f"{path} holds {type(value).__name__}, not a mapping of comparison fields.")
-    chosen = dict(value)
+    chosen, titles = dict(value), None
     if budget is not None:
         budgets = chosen.get("budgets") or {}
         if budget not in budgets:
@@ -150,13 +177,13 @@ def read_comparison(path: Path, budget: str | None = None) -> ComparisonSpec:
         overrides = dict(budgets[budget])
         titles = overrides.pop("only", None)
         chosen.update(overrides)
-        if titles is not None:
-            return parse_comparison(chosen, where=str(path)).only(titles)
-    return parse_comparison(chosen, where=str(path))
+    return parse_comparison(chosen, where=str(path), only=titles)
 
 
-def parse_comparison(value: Mapping[str, Any], *, where: str = "comparison") -> ComparisonSpec:
-    """Validate a mapping as a comparison."""
+def parse_comparison(
+    value: Mapping[str, Any], *, where: str = "comparison", only: Sequence[str] | None = None
+) -> ComparisonSpec:
+    """Validate a mapping as a comparison, of the methods ``only`` where they are named."""
     try:
         spec = ComparisonSpec.model_validate(value)
     except ValidationError as error:
@@ -164,6 +191,7 @@ def parse_comparison(value: Mapping[str, Any], *, where: str = "comparison") -> 
         field = ".".join(str(part) for part in first["loc"]) or "comparison"
         message = first["msg"].removeprefix("Value error, ")
         raise InputError(f"{where}: {field}: {message}.") from error
+    spec = spec if only is None else spec.only(only)
     _check(spec, where)
     return spec
 
@@ -186,6 +214,13 @@ def _check(spec: ComparisonSpec, where: str) -> None:
             f"{where}: methods have unequal numbers of tuning trials ({shown}): a table of methods would rank the "
             "tuning; give every trained method as many."
         )
+    known = {"direct", *(attack.name for attack in spec.attacks)}
+    for method in spec.methods:
+        if (criterion := spec.criterion(method)).attack not in known:
+            raise InputError(
+                f"{where}: {method.title} is chosen under the attack {criterion.attack!r}, which the comparison does "
+                f"not make ({', '.join(sorted(known))}): add it to attacks."
+            )
     if spec.compute is not None:
         from trueline.training.budget import budget_of
 
