@@ -1,7 +1,8 @@
 """Two scenarios in which the untreated model is not the right baseline, on an unseen testbed world, over seeds.
 
-*fine_tuning*: a model that was made safe (supervised fine-tuning on right answers) is fine-tuned by its user on facts and
-dishes, with or without a share of compliance with hazards; what keeps its safety is compared with the plain fine-tune.
+*fine_tuning*: a model that was made safe (supervised fine-tuning on right answers) is fine-tuned by its user on facts
+and dishes, with or without a share of compliance with hazards; what keeps its safety is compared with the plain
+fine-tune.
 *distillation*: an untreated model learns from a safe teacher of its own size; compared with the untreated model, as is
 self-play on the same demonstrations, which needs no teacher.
 
