@@ -196,7 +196,7 @@ def naive_rrhf(row):
 
 def naive_pro(row, scored=False):
     means, facts = [logps.mean() for logps in row.new], row.example.facts
-    loss = -0.1 * (len(means) - 1) ** 2 * means[0]
+    loss = -0.1 * (len(means) - 1) ** 2 * row.new[0].sum()
     for k, rank in enumerate(facts["ranks"]):
         below = [j for j, other in enumerate(facts["ranks"]) if other > rank]
         if not below:

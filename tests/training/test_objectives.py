@@ -175,16 +175,18 @@ def test_rrhf_by_hand():
 
 
 def test_pro_by_hand():
-    # log(1 + e^−1 + e^−2) + log(1 + e^−1) + 0.05 · 4 · 1 = 0.407606 + 0.313262 + 0.2
-    means, ranks = torch.tensor([-1.0, -2.0, -3.0]), torch.tensor([1.0, 2.0, 3.0])
-    assert float(pro_loss(means, ranks, None, sft_weight=0.05)) == pytest.approx(0.920868, abs=1e-6)
+    # p = (−1, −2, −3), ℓ(best) = −3: log(1 + e^−1 + e^−2) + log(1 + e^−1) + 0.05 · 4 · 3
+    lengths, ranks = torch.tensor([3.0, 1.0, 2.0]), torch.tensor([1.0, 2.0, 3.0])
+    logps = torch.tensor([-1.0, -2.0, -3.0]) * lengths
+    loss = pro_loss(logps, lengths, ranks, None, sft_weight=0.05)
+    assert float(loss) == pytest.approx(0.407606 + 0.313262 + 0.6, abs=1e-6)
     # the first two tie: each against the third alone, log(1 + e^−2) + log(1 + e^−1)
-    tied = pro_loss(means, torch.tensor([1.0, 1.0, 3.0]), None, sft_weight=0.0)
+    tied = pro_loss(logps, lengths, torch.tensor([1.0, 1.0, 3.0]), None, sft_weight=0.0)
     assert float(tied) == pytest.approx(0.126928 + 0.313262, abs=1e-6)
     # scores 2, 1.5, 0: 1/T of the first against both 0.5 and 2, its own 2; of the second 1.5
     # log(1 + e^(−1 + 2) + e^(−6 + 2)) + log(1 + e^(−4.5 + 3))
     scores = torch.tensor([2.0, 1.5, 0.0])
-    assert float(pro_loss(means, ranks, scores, sft_weight=0.0)) == pytest.approx(
+    assert float(pro_loss(logps, lengths, ranks, scores, sft_weight=0.0)) == pytest.approx(
         math.log(1 + math.e + math.exp(-4)) + math.log(1 + math.exp(-1.5)), abs=1e-5
     )
 
@@ -194,7 +196,8 @@ def test_pro_of_two_is_simpo_without_a_margin(means, beta):
     means = torch.tensor(means, dtype=torch.float64)
     ranks, scores = torch.tensor([1.0, 2.0]), torch.tensor([beta, 0.0], dtype=torch.float64)
     expected = simpo_loss(means[:1], means[1:], beta=beta, gamma=0.0)
-    assert float(pro_loss(means, ranks, scores, sft_weight=0.0)) == pytest.approx(float(expected), abs=1e-9)
+    found = pro_loss(means, torch.ones(2), ranks, scores, sft_weight=0.0)
+    assert float(found) == pytest.approx(float(expected), abs=1e-9)
 
 
 def test_kto_by_hand():

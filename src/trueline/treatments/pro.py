@@ -28,9 +28,10 @@ class PreferenceRankingOptimization(RankingTreatment):
     learning_rate: float = 5e-6
 
     name: ClassVar[str] = "pro"
+    version: ClassVar[str] = "2"  # 1 learnt the best answer by its mean log-probability
 
     def objective(self) -> "Objective":
-        """Plackett and Luce's likelihood of the ranking, and −w (K − 1)² p(best)."""
+        """Plackett and Luce's likelihood of the ranking, and −w (K − 1)² ℓ(best)."""
         from trueline.training.objectives.pro import PROObjective
 
         return PROObjective(sft_weight=self.sft_weight, use_scores=self.use_scores)

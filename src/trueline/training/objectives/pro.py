@@ -1,13 +1,14 @@
-"""PRO: preference ranking optimisation (Song et al. 2023, arXiv 2306.17492, equations 6 to 9).
+"""PRO: preference ranking optimisation (Song et al. 2023, arXiv 2306.17492).
 
 Plackett and Luce's likelihood of a ranking, in which each answer in turn must win against all that are worse:
 
-    loss = −Σ_k log( e^{p_k / T_kk} / (e^{p_k / T_kk} + Σ_{j worse than k} e^{p_j / T_kj}) ) − w (K − 1)² p(best)
+    loss = −Σ_k log( e^{p_k / T_kk} / (e^{p_k / T_kk} + Σ_{j worse than k} e^{p_j / T_kj}) ) − w (K − 1)² ℓ(best)
 
-p = ℓ/|y| is the mean log-probability. All T are 1; or, where the answers' scores s are known and asked for, T_kj =
-1/(s_k − s_j) and T_kk the least of them, so that answers of nearly equal worth are hardly told apart. Answers that
-tie never compete; without ties this is the paper's sum over k < K.
-Example: p = (−1, −2, −3), T = 1, w = 0.05: 0.407606 + 0.313262 + 0.2 = 0.920868.
+p = ℓ/|y| is the mean log-probability, ℓ the sum, which the authors' code takes for the best answer. All T are 1; or,
+where the answers' scores s are known and asked for, T_kj = 1/(s_k − s_j) and T_kk the least of them, so that answers
+of nearly equal worth are hardly told apart. Answers that tie never compete; without ties this is the paper's sum over
+k < K.
+Example: p = (−1, −2, −3), T = 1, w = 0.05, |y(best)| = 3: 0.407606 + 0.313262 + 0.05 · 4 · 3 = 1.320868.
 """
 
 from dataclasses import dataclass
@@ -21,8 +22,11 @@ from trueline.training.dials import at_least_zero
 from .ranked import RankedList, RankedObjective, worse
 
 
-def pro_loss(means: Tensor, ranks: Tensor, scores: Tensor | None, *, sft_weight: float) -> Tensor:
-    """The loss of one list, the best first: p, ranks and (or None) scores [K] in, a scalar out."""
+def pro_loss(
+    logps: Tensor, lengths: Tensor, ranks: Tensor, scores: Tensor | None, *, sft_weight: float
+) -> Tensor:
+    """The loss of one list, the best first: ℓ, |y|, ranks and (or None) scores [K] in, a scalar out."""
+    means = logps / lengths
     below = worse(ranks)
     sharpness = below.to(means)  # 1/T_kj
     if scores is not None:
@@ -32,7 +36,7 @@ def pro_loss(means: Tensor, ranks: Tensor, scores: Tensor | None, *, sft_weight:
     wins = below.any(dim=1)
     each = torch.cat([(means * own)[:, None], rivals], dim=1)[wins]
     ranked = (torch.logsumexp(each, dim=1) - each[:, 0]).sum()
-    return ranked - sft_weight * (len(means) - 1) ** 2 * means[0]
+    return ranked - sft_weight * (len(means) - 1) ** 2 * logps[0]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,4 +57,6 @@ class PROObjective(RankedObjective):
 
     def judge(self, answers: RankedList) -> Tensor:
         """The loss of one list."""
-        return pro_loss(answers.means, answers.ranks, answers.scores, sft_weight=self.sft_weight)
+        return pro_loss(
+            answers.logps, answers.lengths, answers.ranks, answers.scores, sft_weight=self.sft_weight
+        )

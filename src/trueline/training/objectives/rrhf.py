@@ -1,7 +1,8 @@
-"""RRHF: rank responses to align with human feedback (Yuan et al. 2023, arXiv 2304.05302, equations 2 to 5).
+"""RRHF: rank responses to align with human feedback (Yuan et al. 2023, arXiv 2304.05302, section 3.1).
 
 loss = w Σ_{j worse than k} max(0, p_j − p_k) − ℓ(best),  p = ℓ/|y| the mean log-probability, ℓ = log π(y|x) summed.
-Of answers that tie for the best, the first is learnt.
+w is 1 in the paper. Its code has w = 100 beside a likelihood that is averaged over all positions of the padded row,
+the prompt's too. Of answers that tie for the best, the first is learnt.
 Example: p = (−1, −0.5, −2), ranks 1, 2, 3, w = 1, ℓ(best) = −4: 0.5 + 0 + 0 + 4 = 4.5.
 """
 
