@@ -23,7 +23,7 @@ from trueline.training.advantages.raft import BestAnswer, best_of
 from trueline.training.advantages.reinforce_plus_plus import normalised, returns_to_go
 from trueline.training.advantages.remax import AboveGreedy
 from trueline.training.advantages.rloo import LeaveOneOut, leave_one_out
-from trueline.training.groups import Group, rewards_of
+from trueline.training.groups import Greedy, Group, rewards_of
 from trueline.training.lagrangian import combined, next_multiplier
 from trueline.training.objectives.policy_gradient import clipped_share, clipped_surrogate
 from trueline.training.objectives.ppo import PPOObjective, clipped_value_loss
@@ -80,7 +80,8 @@ def test_group_relative_by_hand():
 
 
 def test_above_greedy_by_hand():
-    made = group([1.0, 0.0], old=[[-1.0, -1.0]] * 2, reference=[[-2.0, -1.5], [-1.0, -1.0]], baseline=0.4)
+    made = group([1.0, 0.0], old=[[-1.0, -1.0]] * 2, reference=[[-2.0, -1.5], [-1.0, -1.0]],
+                 greedy=Greedy(tokens=(5,), text="w5", reward=0.4))  # fmt: skip
     # R = (1 − 0.2 · 1.5, 0) = (0.7, 0), less 0.4
     (example,) = AboveGreedy(beta=0.2).examples([made])
     assert example.facts["advantages"] == (pytest.approx(0.3), pytest.approx(-0.4))

@@ -13,11 +13,14 @@ from training_models import naive_logps
 
 from trueline.core.errors import InputError
 from trueline.training.adapters import with_adapters
+from trueline.training.advantages.remax import AboveGreedy
 from trueline.training.batches import SeededBatches
+from trueline.training.budget import NOTHING
 from trueline.training.config import LoraConfig
 from trueline.training.groups import OLD, RolloutConfig
 from trueline.training.lagrangian import Lagrangian
 from trueline.training.loop import train
+from trueline.training.reward_model import TrainedReward
 from trueline.training.watching import repetition
 
 RLOO = CASES["rloo"]
@@ -190,6 +193,47 @@ def test_figures_stand_in_every_line():
     assert run.history[0]["kl"] == pytest.approx(0, abs=1e-4)
     # drawing, the reference's pass, and training: 2 + 3 forward passes' worth of work
     assert run.costs["flops"] > 0
+
+
+class Charges(TrainedReward):
+    """A reward model whose scoring of an answer takes 1000 FLOPs."""
+
+    def __init__(self):
+        self.took = NOTHING
+
+    def fingerprint(self):
+        return "charges"
+
+    def __call__(self, prompt, answers):
+        return LikesEarlyWords()(prompt, answers)
+
+    def flops(self, prompt, answers):
+        return 1000.0 * len(answers)
+
+
+def test_the_greedy_answer_is_charged_and_its_prompt_once():
+    groups = []
+
+    class Kept(AboveGreedy):
+        def examples(self, made):
+            groups.extend(made)
+            return super().examples(made)
+
+    case = replace(CASES["remax"], method=Kept(beta=0.05), rollout=RolloutConfig(samples=2, max_tokens=6))
+    model, config = case.model(), replace(CONFIG, steps=1)
+    run = case.run(model, config, case.batches(config, reward=Charges()))
+    parameters = sum(p.numel() for p in model.parameters())
+
+    def forward(trunk, branches):
+        keys = sum(range(1, trunk + 1)) + sum(trunk + t + 1 for length in branches for t in range(length))
+        return 2 * parameters * (trunk + sum(branches)) + 4 * 2 * 32 * keys
+
+    total = 0
+    for group in groups:
+        trunk, lengths = len(group.tree.trunk), [len(branch) for branch in group.tree.branches]
+        total += forward(trunk, [*lengths, len(group.greedy.tokens)])  # drawing
+        total += (1 + 3) * forward(trunk, lengths)  # the reference, and training
+    assert len(groups) == 4 and run.costs["flops"] == total + 4 * 3 * 1000
 
 
 def test_repetition_by_hand():

@@ -16,6 +16,7 @@ from trueline.models.trees import Tree
 from trueline.training.batches import Example, Scored, SeededBatches
 from trueline.training.config import TrainingConfig
 from trueline.training.distillation import TEACHER, GKDObjective, TeacherDivergence
+from trueline.training.flops import forward_flops, model_size
 from trueline.training.generating import ModuleGenerator, draw_job
 from trueline.training.groups import OLD
 from trueline.training.loop import train
@@ -159,6 +160,15 @@ def test_what_a_mixed_answer_carries_is_what_both_models_say_of_it():
             example.given[FUTURE][0].double(), future_returns(p - q), atol=1e-3, rtol=0
         )
         assert example.given[TEACHER][0].shape == (example.answer_tokens, 32)
+
+
+@pytest.mark.parametrize(("share", "passes"), [(0.4, 5), (0.0, 4)])
+def test_passes_of_both_models_are_charged(share, passes):
+    # student: drawing, its ratios; teacher: drawing where it does, the returns, its states
+    made = batches(TeacherMixedAnswers, teacher_share=share)
+    made.begin(llama(), FORWARD, None)
+    trees = [example.tree for example in made.batch(0)]
+    assert made.flops() == passes * forward_flops(model_size(made.teacher), trees)
 
 
 def test_without_the_teacher_it_draws_what_the_student_draws():

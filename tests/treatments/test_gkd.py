@@ -57,6 +57,22 @@ def test_the_student_answers_as_its_teacher(models, tmp_path, dials):
     assert len(list(tmp_path.glob("gkd-*"))) == 1
 
 
+def test_the_teachers_pass_comes_off_the_budget(models, tmp_path):
+    student, teacher = models
+    told = {}
+    for name, dials in {"given": {}, "own": {"student_share": 1.0, "max_tokens": 5}}.items():
+        method = GeneralizedKnowledgeDistillation(**DIALS, **dials, budget={"flops": 1e8})
+        told[name] = method.apply(student, resources(tmp_path, teacher)).describe()["training"]
+        assert told[name]["flops"] <= 1e8
+    # 12 rows of 5 + 3 tokens, whose keys are 1 + 2 + … + 8 = 36; the head is tied, so the embedding counts
+    parameters = sum(p.numel() for p in teacher.model.parameters())
+    assert told["given"]["flops_before"] == 12 * (2 * parameters * 8 + 4 * 2 * 32 * 36)
+    assert told["own"]["flops_before"] == 0 and told["own"]["steps"] < told["given"]["steps"]
+    with pytest.raises(InputError, match=r"does not pay for a step: .* went before it"):
+        budget = {"flops": told["given"]["flops_before"]}
+        GeneralizedKnowledgeDistillation(**DIALS, budget=budget).apply(student, resources(tmp_path, teacher))
+
+
 def test_weights_of_harmful_requests_change_what_is_learnt(models, tmp_path):
     student, teacher = models
     shown = [replace(d, meta={"harmful": n % 2 == 0}) for n, d in enumerate(tiny_folder.demonstrations())]

@@ -82,9 +82,32 @@ def test_elastic_weights_keep_more_of_the_refusal_the_stronger_they_are(aligned,
     assert again.fingerprint() == treated.fingerprint() and len(list(tmp_path.glob("ewc_sft-*"))) == 2
 
 
+def test_the_fisher_pass_comes_off_the_budget(aligned, tmp_path):
+    method = ElasticWeightConsolidation(**DIALS, fisher_examples=2, budget={"flops": 5e7})
+    told = method.apply(aligned, resources(tmp_path)).describe()["training"]
+    # two rows of 6 + 3 tokens, forward and backward; keys 1 + 2 + … + 9 = 45
+    parameters = sum(p.numel() for p in aligned.model.parameters())
+    assert told["flops_before"] == 2 * (6 * parameters * 9 + 12 * 2 * 32 * 45)
+    steps = json.loads(next(tmp_path.glob("ewc_sft-*/manifest.json")).read_text())["history"]
+    assert told["tokens"] == 2 * 9 + sum(line["tokens"] for line in steps) and told["flops"] <= 5e7
+
+
+def test_drawing_what_is_replayed_comes_off_the_budget(aligned, tmp_path):
+    told = {
+        kind.name: kind(**DIALS, share=0.5, budget={"flops": 5e7}, **dials)
+        .apply(aligned, resources(tmp_path))
+        .describe()["training"]
+        for kind, dials in ((SafetyMixing, {}), (Replay, {"answer_tokens": 8}))
+    }
+    # 6 answers of 3 tokens (two words and the end) to prompts of 6: keys 1 + 2 + … + 9 = 45
+    parameters = sum(p.numel() for p in aligned.model.parameters())
+    assert told["safety_mixing"]["flops_before"] == 0
+    assert told["replay"]["flops_before"] == 6 * (2 * parameters * 9 + 4 * 2 * 32 * 45)
+
+
 def test_replay_learns_the_targets_own_words(aligned):
     method = Replay(**DIALS, answer_tokens=8)
-    (own,) = method.examples([Demonstration(prompt=chat(HARMFUL[0]), answer="never read")], aligned)
+    (own,), _ = method.examples([Demonstration(prompt=chat(HARMFUL[0]), answer="never read")], aligned)
     assert own.answer == REFUSAL
     with pytest.raises(InputError, match="raise answer_tokens 1"):
         Replay(**DIALS, answer_tokens=1).examples([SAFETY[0]], aligned)

@@ -10,7 +10,7 @@ from trueline.core.errors import InputError
 from trueline.core.messages import chat
 from trueline.core.protocols import Resources
 from trueline.models.local import LocalTarget
-from trueline.treatments.spin import SelfPlayFineTuning
+from trueline.treatments.spin import SelfPlayFineTuning, round_budget
 
 DIALS = {"learning_rate": 3e-3, "epochs": 1, "batch_size": 4, "answer_tokens": 40, "iterations": 2}
 
@@ -45,9 +45,13 @@ def test_the_given_answers_win_and_each_opponent_is_the_model_before(target, tmp
     assert len(kept[0][1]) == 12 and told["rounds"][0]["pairs"] == pairs > 0
     assert pairs + sum(told["rounds"][0]["not used"].values()) == 12
     assert told["training"]["steps"] == sum(line["training"]["steps"] for line in told["rounds"])
-    (first, _) = sorted(tmp_path.glob("spin-*/manifest.json"), key=lambda file: file.stat().st_mtime_ns)
-    # drawing is charged beside training
-    assert told["rounds"][0]["training"]["flops"] > json.loads(first.read_text())["training"]["flops"]
+    # drawing is charged beside training: prompts of 5 tokens and what was said, each token attending to those before
+    parameters = sum(p.numel() for p in target.model.parameters())
+    lengths = [row["read"] + row["drawn"] for iteration in kept.values() for row in iteration[1]]
+    drawing = sum(2 * parameters * n + 4 * 2 * 32 * n * (n + 1) / 2 for n in lengths)
+    assert told["training"]["flops"] == drawing + sum(line["training"]["flops"] for line in told["rounds"])
+    reference = sum(line["training"]["flops_before"] for line in told["rounds"])
+    assert told["training"]["flops_before"] == drawing + reference > drawing > 0
 
 
 def test_a_killed_game_goes_on_and_draws_nothing_again(target, tmp_path):
@@ -69,12 +73,37 @@ def test_a_killed_game_goes_on_and_draws_nothing_again(target, tmp_path):
     assert after[0][1] == before[0] and after[1][1][: len(before[1])] == before[1]
 
 
+def test_a_rounds_part_of_the_budget_by_hand():
+    # of 100, 10 for the first drawing and 2 · 10 set aside for the others: 70, a third each
+    assert round_budget(100, spent=10, drawing=10, rounds=3) == pytest.approx(70 / 3)
+    # the first round spent 10 + 23, the second draws for 12: 100 − 45 − 12 = 43
+    assert round_budget(100, spent=45, drawing=12, rounds=2) == 21.5
+    assert round_budget(100, spent=90, drawing=8, rounds=1) == 10
+
+
+@pytest.mark.parametrize("currency", ["flops", "tokens"])
+def test_all_rounds_share_one_budget(target, tmp_path, currency):
+    free = SelfPlayFineTuning(**DIALS).apply(target, resources(tmp_path)).describe()
+    amount = 2.5 * free["training"][currency]
+    method = SelfPlayFineTuning(**{**DIALS, "epochs": 2.0}, budget={currency: amount})
+    treated = method.apply(target, resources(tmp_path))
+    told = treated.describe()
+    parts = [line["training"][currency] for line in told["rounds"]]
+    step = max(line["training"][currency] / line["training"]["steps"] for line in told["rounds"])
+    assert amount - 3 * step < told["training"][currency] <= amount
+    assert min(parts) > 0.3 * amount and len(parts) == 2
+    assert method.apply(target, resources(tmp_path)).fingerprint() == treated.fingerprint()
+    if currency == "flops":
+        with pytest.raises(InputError, match=r"leaves nothing to train with.*in each of 1 further rounds"):
+            SelfPlayFineTuning(**DIALS, budget={"flops": 1e5}).apply(target, resources(tmp_path))
+
+
 @pytest.mark.parametrize(
     ("dials", "message"),
     [
         ({"iterations": 0}, "iterations 0 is not allowed"),
         ({"beta": 0.0}, "beta"),
-        ({"budget": {"flops": 1e9}}, "a budget is not supported: give epochs or steps"),
+        ({"budget": {"seconds": 3}}, "a budget in seconds is not supported"),
     ],
 )
 def test_impossible_dials_are_refused(dials, message):

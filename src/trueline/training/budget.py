@@ -1,8 +1,8 @@
 """A compute budget: training goes on until it is spent, so that methods can be compared at equal cost.
 
 One of three currencies: FLOPs by the formula of flops.py, tokens read by the trained network, or seconds. What was
-spent before the first step (a reference's pass, a reward model's training) counts. FLOPs and tokens are the same
-on every machine, so a resumed run stays on its trajectory; seconds are not, and do not promise it.
+spent before the first step (a reference's or teacher's pass, a reward model's training) counts. FLOPs and tokens are
+the same on every machine, so a resumed run stays on its trajectory; seconds are not, and do not promise it.
 
 Example: of 300 GFLOPs a reward model's training takes 80, so the policy that learns from it has 220.
 """
@@ -21,7 +21,7 @@ _FIRST_GUESS = 100  # steps, where nothing is known of their seconds yet
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spent:
-    """What some work took: tokens read by networks that learn, FLOPs (flops.py), seconds."""
+    """What some work took: tokens read for gradients, FLOPs (flops.py), seconds."""
 
     tokens: float = 0.0
     flops: float = 0.0

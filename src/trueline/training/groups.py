@@ -4,7 +4,7 @@ Legend: N groups (prompts), K answers a group, T tokens of an answer.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import torch
@@ -20,15 +20,24 @@ OLD = "old"  # the name under which examples carry the log-probabilities that th
 ADVANTAGES = "advantages"  # of answers (a fact) or of tokens (given)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Greedy:
+    """The greedy answer to a prompt, which is compared with and never learnt."""
+
+    tokens: tuple[int, ...]
+    text: str
+    reward: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Group:
     """One prompt and its K answers.
 
     ``rewards`` are what the method is to make larger. ``old`` are the policy's own log-probabilities of the
     answers' tokens when it drew them, ``reference`` those of the model that it started from, [T] an answer;
-    ``values`` what its critic foresaw at each token. ``baseline`` is the reward of the greedy answer, where
-    the method asks for one. ``finished`` tells which answers came to their end, ``watched`` has further scores
-    of them by name. ``mismatch`` is Σ |log π_sampler − log π_trainer| over all tokens, where both were computed.
+    ``values`` what its critic foresaw at each token. ``greedy`` is there where the method asks for it. ``finished``
+    tells which answers came to their end, ``watched`` has further scores of them by name. ``mismatch`` is Σ
+    |log π_sampler − log π_trainer| over all tokens, where both were computed.
     """
 
     index: int
@@ -40,9 +49,21 @@ class Group:
     old: tuple[Tensor, ...]
     reference: tuple[Tensor, ...] = ()
     values: tuple[Tensor, ...] | None = None
-    baseline: float | None = None
+    greedy: Greedy | None = None
     watched: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     mismatch: float | None = None
+
+    @property
+    def drawn(self) -> Tree:
+        """All that was drawn: the answers, and the greedy one."""
+        if self.greedy is None:
+            return self.tree
+        return replace(self.tree, branches=(*self.tree.branches, self.greedy.tokens))
+
+    @property
+    def judged(self) -> tuple[str, ...]:
+        """All texts that were scored."""
+        return self.texts if self.greedy is None else (*self.texts, self.greedy.text)
 
     def kl(self) -> Tensor:
         """k1 of each answer, Σ_t log π − log π₀: its mean over answers is an unbiased KL(π ‖ π₀). [K]"""
@@ -86,7 +107,7 @@ class Method(Protocol):
 
     @property
     def greedy(self) -> bool:
-        """Whether it needs the reward of the greedy answer."""
+        """Whether it needs the greedy answer."""
 
     @property
     def reads(self) -> tuple[Reading, ...]:

@@ -8,8 +8,12 @@ For answers y drawn from p̃ = α p + (1 − α) q (teacher p, student q), with 
 
 The gradient of reverse KL over whole answers splits into what a token does at once, an exact sum over the vocabulary
 (single-step decomposition, equation 3), and what it does to the tokens after it, a policy gradient whose return is
-divided by their number (length normalisation, equation 6). w_t alone stands for the product of all earlier ratios
-(equation 5). The likelihood of a pre-training text, which the paper adds, is left out.
+divided by their number (length normalisation; equation 6 writes T − t − 1 for these T − t tokens, which divides by 0
+at the last but one). w_t alone stands for the product of all earlier ratios (equation 5). The likelihood of a
+pre-training text, which the paper adds, is left out.
+
+The authors' code differs from their paper: its return includes the token itself, is whitened over the batch, and its
+KL term has no w. trl had a MiniLLM of its own (return from the token itself, no w), which 1.16 has no more.
 
 Legend: T tokens of an answer, N tokens of the step.
 """
@@ -27,6 +31,7 @@ from trueline.training.dials import above_zero
 from .batches import BatchKind, Example, Scored
 from .flops import forward_flops
 from .groups import OLD
+from .mixed_generating import MixedGenerator
 from .objectives.base import Loss, Scorer, Totals, counts
 from .objectives.policy_gradient import clipped_share, clipped_surrogate
 from .readings import LOGPS, Reading
@@ -44,12 +49,15 @@ def future_returns(ratios: Tensor) -> Tensor:
 
 @dataclass(kw_only=True, eq=False)
 class TeacherMixedAnswers(StudentAnswers):
-    """Answers of teacher and student together, with the returns of their tokens; ``generator`` is a MixedGenerator."""
+    """Answers of teacher and student together, with the returns of their tokens."""
+
+    generator: MixedGenerator
 
     def drawing_flops(self, made: Sequence[Example]) -> float:
-        """A pass of each model for drawing, and one of each for the returns."""
+        """A pass of the student for drawing, of the teacher where it draws too, and one of each for the returns."""
         trees = [example.tree for example in made]
-        return 2 * sum(forward_flops(size, trees) for size in self._sizes)
+        student, teacher = (forward_flops(size, trees) for size in self._sizes)
+        return 2 * student + (1 + self.generator.teacher_draws) * teacher
 
     def dressed(self, made: list[Example], draws: Sequence[Draw]) -> list[Example]:
         """With log p̃, w and R of each token."""

@@ -49,6 +49,11 @@ class MixedGenerator:
         """Its log-probabilities are the mixture's, not the trainer's."""
         return False
 
+    @property
+    def teacher_draws(self) -> bool:
+        """Whether the teacher reads along."""
+        return self._share > 0
+
     def fingerprint(self) -> str:
         """The share."""
         return f"mixed {self._share}"

@@ -29,7 +29,7 @@ from .batches import BatchKind, Example
 from .codec import Speech
 from .flops import forward_flops, model_size
 from .generating import Generator, ModuleGenerator, draw_job
-from .groups import Group, Method, RolloutConfig
+from .groups import Greedy, Group, Method, RolloutConfig
 from .lagrangian import COST, MULTIPLIER, Lagrangian, combined
 from .readings import LOGPS, TOKEN_VALUES, Reading
 from .reward_model import TrainedReward
@@ -216,7 +216,8 @@ class Rollouts:
     def _group(self, place: int, draws: Sequence[Draw], greedy: Sequence[Draw] | None) -> Group:
         prompt, start = self._starts[place]
         texts = tuple(self.speech.said(prompt, start, draw.tokens) for draw in draws)
-        asked = texts if greedy is None else (*texts, self.speech.said(prompt, start, greedy[0].tokens))
+        best = () if greedy is None else greedy[0].tokens
+        asked = texts if greedy is None else (*texts, self.speech.said(prompt, start, best))
         rewards = scores_of(self.reward, prompt, asked)
         watched = {name: scores_of(score, prompt, texts) for name, score in self.watch.items()}
         if self.constraint is not None:
@@ -232,7 +233,7 @@ class Rollouts:
             finished=tuple(draw.finish == "stop" for draw in draws),
             rewards=rewards[: len(texts)],
             old=tuple(torch.tensor(draw.logprobs) for draw in draws),
-            baseline=None if greedy is None else rewards[-1],
+            greedy=None if greedy is None else Greedy(tokens=best, text=asked[-1], reward=rewards[-1]),
             watched=watched,
         )
 
@@ -269,9 +270,10 @@ class Rollouts:
 
     def _line(self, groups: Sequence[Group]) -> dict[str, float]:
         """The rollout's figures, and what it took."""
-        passes = 2 + bool(self._again)  # drawing, the reference, and a second pass
+        passes = 1 + bool(self._again)  # the reference, and a second pass
         self._flops = passes * forward_flops(self._size, [group.tree for group in groups])
-        self._flops += sum(model.flops(g.prompt, g.texts) for model in self._judges for g in groups)
+        self._flops += forward_flops(self._size, [group.drawn for group in groups])
+        self._flops += sum(model.flops(g.prompt, g.judged) for model in self._judges for g in groups)
         line = figures(groups)
         return line if self.constraint is None else {**line, MULTIPLIER: self._multiplier}
 

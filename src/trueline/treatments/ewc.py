@@ -5,12 +5,14 @@ quadratic penalty with the diagonal Fisher information at those answers (trainin
 λ = 100 and a weight moved by 0.1, the penalty is 100/2 · 4 · 0.01 = 2.
 """
 
+import time
 from dataclasses import dataclass
 from typing import ClassVar
 
 from trueline.core.errors import InputError
 from trueline.core.fingerprint import fingerprint
 from trueline.core.protocols import Resources, Target
+from trueline.training.budget import Spent
 
 from .sft import SupervisedFineTuning
 from .trained import refuse_sharded, train_copy, within_window
@@ -44,6 +46,7 @@ class ElasticWeightConsolidation(SupervisedFineTuning):
         """A new target. Raises InputError without a local model, or without either kind of data."""
         from trueline.training.batches import examples_digest
         from trueline.training.ewc import Anchored, EWCObjective, diagonal_fisher
+        from trueline.training.flops import model_size, tokens_of, training_flops
 
         from .copies import codec_of, fresh_model, local, trained_target
 
@@ -58,9 +61,17 @@ class ElasticWeightConsolidation(SupervisedFineTuning):
         codec = codec_of(base)
         safe = self.prepare(codec, tuple(resources.safety)[: self.fisher_examples], config.max_length)
         model = fresh_model(base).requires_grad_(True)
+        started = time.perf_counter()
+        fisher = diagonal_fisher(model, safe.examples, resources.progress)
+        trees = [example.tree for example in safe.examples]
+        spent = Spent(
+            tokens=float(tokens_of(trees)),
+            flops=training_flops(model_size(model), trees),  # a backward pass for each example
+            seconds=time.perf_counter() - started,
+        )
         held = Anchored(
             {name: parameter.detach().clone() for name, parameter in model.named_parameters()},
-            diagonal_fisher(model, safe.examples, resources.progress),
+            fisher,
             key=fingerprint([base.fingerprint(), examples_digest(safe.examples)]),
         )
         folder, manifest = train_copy(
@@ -71,6 +82,7 @@ class ElasticWeightConsolidation(SupervisedFineTuning):
             treatment={**self.settings(), "held": held.fingerprint()},
             resources=resources,
             build=lambda: model,
+            spent=spent,
         )
         provenance = {
             "treatment": self.settings(),

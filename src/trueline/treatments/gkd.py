@@ -7,11 +7,13 @@ true``, and own answers to their prompts, weigh ``safety_weight`` times as much.
 (.9, .1) on two tokens at β = 0: .5 log(.5/.9) + .5 log(.5/.1) = .511 nats.
 """
 
+import time
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from trueline.core.errors import InputError
 from trueline.core.protocols import Resources, Target
+from trueline.training.budget import Spent
 
 from .distilling import ANSWER_TOKENS, DistillationTreatment
 from .trained import train_copy
@@ -48,6 +50,7 @@ class GeneralizedKnowledgeDistillation(DistillationTreatment):
     def apply(self, target: Target, resources: Resources) -> Target:
         """A new target. Raises InputError without a teacher, or with one of another tokenizer."""
         from trueline.training.distillation import GKDObjective, TeacherDivergence, with_teacher
+        from trueline.training.flops import forward_flops, model_size
         from trueline.training.student_answers import StudentAnswers
 
         from .copies import fresh_model
@@ -79,9 +82,11 @@ class GeneralizedKnowledgeDistillation(DistillationTreatment):
                 max_length=config.max_length,
             )
             return self.learn_own_answers(lesson, answers, objective, resources)
+        started = time.perf_counter()
         taught = with_teacher(
             lesson.module, weighed, token_budget=config.pass_tokens("cpu"), progress=resources.progress
         )
+        flops = forward_flops(model_size(lesson.module), [example.tree for example in taught])
         folder, manifest = train_copy(
             lesson.base,
             replace(lesson.prepared, examples=taught),
@@ -90,5 +95,6 @@ class GeneralizedKnowledgeDistillation(DistillationTreatment):
             treatment={**self.settings(), "teacher": lesson.key},
             resources=resources,
             build=lambda: fresh_model(lesson.base),
+            spent=Spent(flops=flops, seconds=time.perf_counter() - started),
         )
         return self.learnt(lesson, folder, manifest)

@@ -6,16 +6,19 @@ safer than it was. Example: the aligned model's own "I'm sorry, but I can't help
 """
 
 import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from trueline.core.errors import InputError
-from trueline.core.messages import Conversation, Sampling
+from trueline.core.messages import Completion, Sampling
 from trueline.core.protocols import Target
 from trueline.data.preferences import Demonstration, prompt_of
+from trueline.training.budget import Spent
 
 from .critic import usable
+from .drawing import drawing_flops
 from .safety_mixing import SafetyMixing
 from .waiting import wait_for
 
@@ -32,21 +35,29 @@ class Replay(SafetyMixing):
 
     name: ClassVar[str] = "replay"
 
-    def examples(self, chosen: Sequence[Demonstration], target: Target) -> Sequence[Demonstration]:
-        """The target's greedy answers."""
+    def examples(
+        self, chosen: Sequence[Demonstration], target: Target
+    ) -> tuple[Sequence[Demonstration], Spent]:
+        """The target's greedy answers, and what drawing them took."""
+        from .copies import local
 
-        async def answers() -> list[Demonstration | None]:
-            return await asyncio.gather(*(self._answered(prompt, target) for prompt in prompts))
+        async def answers() -> list[Completion]:
+            asked = Sampling(max_tokens=self.answer_tokens)
+            said = await asyncio.gather(*(target.generate(prompt, asked) for prompt in prompts))
+            return [one for (one,) in said]
 
         prompts = [prompt_of(shown, index) for index, shown in enumerate(chosen)]
-
-        told = [shown for shown in wait_for(answers()) if shown is not None]
+        started = time.perf_counter()
+        drawn = wait_for(answers())
+        seconds = time.perf_counter() - started
+        told = [
+            Demonstration(prompt=prompt, answer=said.text.strip())
+            for prompt, said in zip(prompts, drawn)
+            if not usable(said)
+        ]
         if not told:
             raise InputError(
                 f"replay got no whole answer to {len(chosen)} prompts: raise answer_tokens {self.answer_tokens}."
             )
-        return told
-
-    async def _answered(self, prompt: Conversation, target: Target) -> Demonstration | None:
-        (said,) = await target.generate(prompt, Sampling(max_tokens=self.answer_tokens))
-        return None if usable(said) else Demonstration(prompt=prompt, answer=said.text.strip())
+        flops = drawing_flops(local(target, self.name), [(said.prompt_tokens, said.tokens) for said in drawn])
+        return told, Spent(flops=flops, seconds=seconds)

@@ -14,6 +14,7 @@ import numpy as np
 from trueline.core.errors import InputError
 from trueline.core.protocols import Resources, Target
 from trueline.data.preferences import Demonstration
+from trueline.training.budget import NOTHING, Spent
 
 from .sft import SupervisedFineTuning
 
@@ -47,9 +48,12 @@ class SafetyMixing(SupervisedFineTuning):
                 "give more, or a smaller share."
             )
         places = np.random.default_rng([resources.seed, wanted]).permutation(len(resources.safety))[:wanted]
-        chosen = self.examples([resources.safety[place] for place in sorted(places.tolist())], target)
-        return super().apply(target, replace(resources, demonstrations=(*resources.demonstrations, *chosen)))
+        chosen, spent = self.examples([resources.safety[place] for place in sorted(places.tolist())], target)
+        mixed = replace(resources, demonstrations=(*resources.demonstrations, *chosen))
+        return self.learn(target, mixed, spent)
 
-    def examples(self, chosen: Sequence[Demonstration], target: Target) -> Sequence[Demonstration]:
-        """What is mixed in: the safety examples as they are."""
-        return chosen
+    def examples(
+        self, chosen: Sequence[Demonstration], target: Target
+    ) -> tuple[Sequence[Demonstration], Spent]:
+        """What is mixed in, the safety examples as they are, and what it took."""
+        return chosen, NOTHING

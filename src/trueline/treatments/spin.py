@@ -8,7 +8,7 @@ here, as in its algorithm, each iteration has its own.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -17,9 +17,11 @@ from trueline.core.fingerprint import fingerprint
 from trueline.core.messages import Conversation, Sampling, as_json
 from trueline.core.protocols import Capability, Resources, Target
 from trueline.data.preferences import Demonstration, PreferencePair
+from trueline.training.budget import NOTHING, ComputeBudget, Spent, budget_of
 
 from .ai_feedback import each, reasons, stream
 from .critic import usable
+from .drawing import drawing_flops
 from .kept_lines import KeptLines
 from .trained import TrainedTreatment, refuse_sharded, train_copy, within_window
 from .waiting import wait_for
@@ -33,7 +35,8 @@ if TYPE_CHECKING:
 class SelfPlayFineTuning(TrainedTreatment):
     """``iterations`` rounds of self-play at ``beta``, the paper's λ; ``epochs`` and ``steps`` are those of one round.
 
-    Answers of the opponent that are empty, longer than ``answer_tokens``, or the given answer itself teach nothing and
+    A ``budget`` is for all rounds with their drawing; each round has an equal part of what is left. Answers of the
+    opponent that are empty, longer than ``answer_tokens``, or the given answer itself teach nothing and
     are left out. They are kept under ``resources.workdir``, so a killed run goes on from them.
     """
 
@@ -53,8 +56,11 @@ class SelfPlayFineTuning(TrainedTreatment):
         for name in ("iterations", "answer_tokens"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} {getattr(self, name)} is not allowed: spin needs at least 1.")
-        if self.budget is not None:
-            raise InputError("spin trains several times, so a budget is not supported: give epochs or steps.")
+        if self.budget is not None and budget_of(self.budget).currency == "seconds":
+            raise InputError(
+                "spin with a budget in seconds is not supported: kept answers cost none when it is resumed; give flops "
+                "or tokens."
+            )
         self.objective()
 
     def objective(self) -> "Objective":
@@ -79,6 +85,7 @@ class SelfPlayFineTuning(TrainedTreatment):
         demonstration_examples(codec_of(base), shown, 1)  # which refuses rows of another kind
         newest: Any = base
         rounds: list[dict[str, Any]] = []
+        spent = NOTHING
         for iteration in range(self.iterations):
             rows = self._drawn(newest, shown, iteration, resources)
             pairs = [
@@ -93,13 +100,23 @@ class SelfPlayFineTuning(TrainedTreatment):
                     f"spin has no pair to learn from: the target's answers were not used ({reasons(rows)}); raise "
                     f"answer_tokens {self.answer_tokens}, or give other demonstrations."
                 )
+            drawn = [(row["read"], row["drawn"]) for row in rows if row.get("read")]
+            drawing = Spent(flops=drawing_flops(base, drawn))
+            spent += drawing
             if not pairs:
                 break  # the opponent's answers are the given ones: the game is over
-            newest, training = self._trained(newest, pairs, iteration, resources)
-            drawing = self._drawing_flops(base, rows)
-            told = {**training, "flops": training["flops"] + drawing}
-            rounds.append({"pairs": len(pairs), "not used": reasons(rows), "training": told})
-        costs = {name: sum(told["training"][name] for told in rounds) for name in rounds[0]["training"]}
+            part = self._part(spent, drawing, self.iterations - iteration)
+            newest, training = self._trained(newest, pairs, iteration, resources, part)
+            spent += Spent.of(training)
+            rounds.append({"pairs": len(pairs), "not used": reasons(rows), "training": training})
+        learnt = [told["training"] for told in rounds]
+        costs = {
+            "steps": sum(each["steps"] for each in learnt),
+            **asdict(spent),
+            "flops_before": spent.flops - sum(each["flops"] - each["flops_before"] for each in learnt),
+        }
+        if len(rounds) < self.iterations:
+            costs["stopped"] = f"the opponent gave the given answers after {len(rounds)} rounds"
         provenance = {
             **newest.provenance,
             "treatment": self.settings(),
@@ -109,6 +126,21 @@ class SelfPlayFineTuning(TrainedTreatment):
         }
         treated: Target = replace(newest, name=f"{base.name} + {self.name}", provenance=provenance)
         return treated
+
+    def _part(self, spent: Spent, drawing: Spent, rounds: int) -> ComputeBudget | None:
+        """What a round's training may spend where ``rounds`` are to come, whose drawing is taken to cost as much as
+        this one's."""
+        if self.budget is None:
+            return None
+        budget = budget_of(self.budget)
+        gone, each_draws = (cost.of_currency(budget.currency) for cost in (spent, drawing))
+        part = round_budget(budget.amount, spent=gone, drawing=each_draws, rounds=rounds)
+        if part <= 0:
+            raise InputError(
+                f"a budget of {budget.amount:g} {budget.currency} leaves nothing to train with: {gone:g} went before, "
+                f"and drawing takes {each_draws:g} in each of {rounds - 1} further rounds; give more, or fewer rounds."
+            )
+        return replace(budget, amount=part)
 
     def _drawn(
         self, opponent: "LocalTarget", shown: Sequence[Demonstration], iteration: int, resources: Resources
@@ -134,14 +166,19 @@ class SelfPlayFineTuning(TrainedTreatment):
         return wait_for(each(lines, prompts, answer, resources.progress, f"self-play {iteration + 1}"))
 
     def _trained(
-        self, opponent: "LocalTarget", pairs: Sequence[PreferencePair], iteration: int, resources: Resources
+        self,
+        opponent: "LocalTarget",
+        pairs: Sequence[PreferencePair],
+        iteration: int,
+        resources: Resources,
+        budget: ComputeBudget | None,
     ) -> tuple[Target, Mapping[str, Any]]:
         """The model of this iteration, and what its training took."""
         from trueline.training.data import preference_examples
 
         from .copies import codec_of, fresh_model, trained_target
 
-        config = within_window(self.config(resources.seed), opponent)
+        config = replace(within_window(self.config(resources.seed), opponent), budget=budget)
         folder, manifest = train_copy(
             opponent,
             preference_examples(codec_of(opponent), pairs, config.max_length),
@@ -154,12 +191,7 @@ class SelfPlayFineTuning(TrainedTreatment):
         provenance = {"treatment": self.settings(), "data": manifest["data"]}
         return trained_target(opponent, folder, method=self.name, provenance=provenance), manifest["training"]
 
-    @staticmethod
-    def _drawing_flops(base: "LocalTarget", rows: Sequence[Mapping[str, Any]]) -> float:
-        """What drawing the answers took, by the formula of training/flops.py."""
-        from trueline.models.trees import Tree
-        from trueline.training.flops import forward_flops, model_size
 
-        read = [(row["read"], row["drawn"]) for row in rows if row.get("read")]
-        trees = [Tree(trunk=(0,) * asked, branches=((0,) * said,)) for asked, said in read]
-        return forward_flops(model_size(base.model), trees)
+def round_budget(amount: float, *, spent: float, drawing: float, rounds: int) -> float:
+    """An equal part of what is left of ``amount`` for ``rounds`` rounds, of which the first has drawn already."""
+    return (amount - spent - (rounds - 1) * drawing) / rounds

@@ -34,8 +34,8 @@ class TrainedTreatment:
     ``steps`` overrides ``epochs``. ``lora`` trains low-rank adapters of rank ``lora_rank`` (8 where left out)
     instead of all weights. ``max_length`` is in tokens, and never beyond the model's window. The seed of the
     data's order is ``resources.seed``. ``budget`` is {"flops": n}, {"tokens": n} or {"seconds": n}: the data
-    are gone round until it is spent, the reference's and the rollouts' passes included, and the training of a
-    reward or cost model that the method learns from.
+    are gone round until it is spent, the passes of a reference, a teacher and the rollouts included, and the
+    training of a reward or cost model that the method learns from.
     """
 
     learning_rate: float
@@ -101,6 +101,10 @@ class TrainedTreatment:
 
     def apply(self, target: Target, resources: Resources) -> Target:
         """A new target with trained weights. Raises InputError without a local model or without data."""
+        return self.learn(target, resources)
+
+    def learn(self, target: Target, resources: Resources, spent: Spent = NOTHING) -> Target:
+        """As ``apply``, after work on the data that took ``spent``."""
         from .copies import codec_of, fresh_model, local, trained_target
 
         base = local(target, self.name)
@@ -120,6 +124,7 @@ class TrainedTreatment:
             resources=resources,
             build=lambda: fresh_model(base),
             sharded=resources.sharded,
+            spent=spent,
         )
         provenance = {
             "treatment": self.settings(),
@@ -159,9 +164,10 @@ def train_copy(
     resources: Resources,
     build: Callable[[], Any],
     sharded: bool = False,
+    spent: Spent = NOTHING,
 ) -> tuple[Path, dict[str, Any]]:
-    """Train the model that ``build`` gives on examples; return its folder and manifest, of a complete one as they
-    are."""
+    """Train the model that ``build`` gives on examples, which took ``spent`` to make; return its folder and manifest,
+    of a complete one as they are."""
     from trueline.training.batches import SeededBatches, examples_digest
     from trueline.training.flops import forward_flops, model_size
     from trueline.training.reference import add_reference, with_frozen
@@ -173,7 +179,7 @@ def train_copy(
         )
 
     def feed(model: Any) -> Feed:
-        examples, spent = list(prepared.examples), NOTHING
+        examples, before = list(prepared.examples), spent
         if objective.reference:
             reference = add_reference(
                 model,
@@ -183,13 +189,14 @@ def train_copy(
                 cache=resources.workdir / REFERENCES,
                 progress=resources.progress,
             )
-            examples, spent = reference.examples, Spent(flops=reference.flops, seconds=reference.seconds)
+            examples = reference.examples
+            before += Spent(flops=reference.flops, seconds=reference.seconds)
         if (frozen := getattr(objective, "frozen", None)) is not None:
             name, reading = frozen
             started = time.perf_counter()
             examples = with_frozen(model, examples, name, reading, config)
             flops = forward_flops(model_size(model), [example.tree for example in examples])
-            spent += Spent(flops=flops, seconds=time.perf_counter() - started)
+            before += Spent(flops=flops, seconds=time.perf_counter() - started)
         batches = SeededBatches(
             kind=objective.batch,
             examples=examples,
@@ -198,7 +205,7 @@ def train_copy(
             limit=config.steps,
             seed=config.seed,
         )
-        return Feed(batches=batches, spent=spent)
+        return Feed(batches=batches, spent=before)
 
     data = {
         "digest": examples_digest(prepared.examples),

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from trueline.training.batches import BatchKind, Example
-from trueline.training.groups import ADVANTAGES, Group, rewards_of
+from trueline.training.groups import ADVANTAGES, Greedy, Group, rewards_of
 from trueline.training.readings import Reading
 
 
@@ -35,6 +35,11 @@ class AboveGreedy:
 
     def examples(self, groups: Sequence[Group]) -> list[Example]:
         """One example a prompt, with an advantage an answer."""
-        greedy = torch.tensor([group.baseline for group in groups], dtype=torch.float64)
+        greedy = torch.tensor([_greedy(group).reward for group in groups], dtype=torch.float64)
         advantages = above_greedy(rewards_of(groups, self.beta), greedy).tolist()
         return [group.example({ADVANTAGES: row}) for group, row in zip(groups, advantages)]
+
+
+def _greedy(group: Group) -> Greedy:
+    assert group.greedy is not None, "the method asks for it"
+    return group.greedy
