@@ -87,8 +87,17 @@ class Scene:
         return Resources(workdir=self.scratch, seed=seed, **more)
 
     def shown(self, rows: Iterable[Mapping[str, Any]]) -> tuple[Demonstration, ...]:
-        """Rows of the testbed as demonstrations."""
-        return tuple(Demonstration(**{**row, "prompt": from_json(row["prompt"])}) for row in rows)
+        """Rows of the testbed as demonstrations; requests about hazards are marked harmful."""
+        return tuple(
+            Demonstration(
+                **{
+                    **row,
+                    "prompt": from_json(row["prompt"]),
+                    "meta": {**row["meta"], "harmful": row["meta"]["kind"] == "hazard"},
+                }
+            )
+            for row in rows
+        )
 
     def safe(self, seed: int) -> Target:
         """The model after supervised fine-tuning on right answers."""
