@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+from toy_study import Parity
 
 from trueline.core.errors import InputError
 from trueline.core.messages import chat
@@ -50,6 +51,26 @@ def test_too_many_primaries(counter: object) -> None:
     treatments = ["none", {"name": "self_reminder", "strength": list(range(11))}]
     with pytest.raises(InputError, match="11 hypotheses; at most 10"):
         make_plan(parse_spec({**BASE, "measures": ["parity"], "treatments": treatments, "primary": primary}))
+
+
+def test_what_items_ask_is_counted_once_for_all_arms(
+    counter: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def describe_cost(measure: object, item: Item) -> tuple[int, int]:
+        asked.append(item.id)
+        return (3, 2)
+
+    monkeypatch.setattr(Parity, "describe_cost", describe_cost)
+    treatments = [
+        "none",
+        {"name": "self_reminder", "strength": ["system", "both"]},
+        {"name": "best_of_n", "n": [2], "reward": "given"},
+    ]
+    plan = make_plan(parse_spec({**BASE, "measures": ["parity"], "treatments": treatments, "seeds": [0, 1]}))
+    assert [cell.requests for cell in plan.cells] == 2 * [60, 60, 60, 120]
+    assert len(asked) == 2 * 20  # for one request in place of one, and for two
 
 
 def test_environment_in_study_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

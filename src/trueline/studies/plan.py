@@ -185,25 +185,25 @@ def make_plan(spec: StudySpec) -> Plan:
             measure = subject.measure(named)
             measures[target, named.key] = measure
             items[target, named.key] = chosen(subject.items(measure), spec, measure, primary)
-    cells = tuple(
-        _cell(
-            arm,
-            named,
-            attack,
-            subjects[arm.target],
-            measures[arm.target, named.key],
-            items[arm.target, named.key],
-            primary,
-        )
-        for arm in arms
-        for named in spec.measures
-        for attack in spec.attacks
-        if attack.name == "direct" or (measures[arm.target, named.key].attackable and arm.role != "size")
-    )
+    loads: dict[tuple[TargetSpec, str, int], _Load] = {}
+    cells: list[Cell] = []
+    for arm in arms:
+        subject = subjects[arm.target]
+        treatment: Treatment = make("treatment", arm.treatment, arm.parameters)
+        for named in spec.measures:
+            place = (arm.target, named.key)
+            measure = measures[place]
+            for attack in spec.attacks:
+                if attack.name != "direct" and (not measure.attackable or arm.role == "size"):
+                    continue
+                queries = _queries(attack, arm, treatment)
+                if (*place, queries) not in loads:  # the same for all arms
+                    loads[*place, queries] = _load(items[place], measure, primary, arm.target, queries)
+                cells.append(_cell(arm, treatment, named, attack, subject, measure, loads[*place, queries]))
     return Plan(
         spec=spec,
         arms=arms,
-        cells=cells,
+        cells=tuple(cells),
         primary=primary,
         subjects=subjects,
         _items=items,
@@ -220,30 +220,55 @@ def _in_epoch(target: TargetSpec, study: str) -> TargetSpec:
     return target.model_copy(update={"endpoint": dated})
 
 
-def _cell(
-    arm: Arm,
-    named: Named,
-    attack_spec: Named,
-    subject: Subject,
-    measure: Measure,
-    items: list[Item],
-    primary: Sequence[Primary],
-) -> Cell:
-    attack: Attack = subject.attack(attack_spec)
-    treatment: Treatment = make("treatment", arm.treatment, arm.parameters)
-    capabilities = subject.target.capabilities
-    untreatable = lacking(treatment.needs, capabilities)
-    queries = int(attack_spec.parameters.get("queries", 1))
-    if arm.treatment == "best_of_n":
-        queries *= treatment.n  # type: ignore[attr-defined]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Load:
+    """What a measure's items ask of a target at most, and what they can detect."""
+
+    item_count: int
+    requests: int
+    prompt_tokens: int
+    max_tokens: int
+    detectable: float | None
+
+
+def _load(
+    items: list[Item], measure: Measure, primary: Sequence[Primary], target: TargetSpec, queries: int
+) -> _Load:
     requests = prompt_tokens = max_tokens = 0
-    prompted = len((arm.target.system_prompt or "").split())
+    prompted = len((target.system_prompt or "").split())
     for item in items:
         asked, generated = measure.describe_cost(item)
         words = _words(item) + prompted
         requests += asked * queries
         prompt_tokens += int(asked * queries * words * TOKENS_A_WORD)
         max_tokens += generated * queries
+    return _Load(
+        item_count=sum(item.group != CONTROL for item in items),
+        requests=requests,
+        prompt_tokens=prompt_tokens,
+        max_tokens=max_tokens,
+        detectable=smallest_change(items, measure, primary),
+    )
+
+
+def _queries(attack: Named, arm: Arm, treatment: Treatment) -> int:
+    """Requests in place of one."""
+    queries = int(attack.parameters.get("queries", 1))
+    return queries * treatment.n if arm.treatment == "best_of_n" else queries  # type: ignore[attr-defined]
+
+
+def _cell(
+    arm: Arm,
+    treatment: Treatment,
+    named: Named,
+    attack_spec: Named,
+    subject: Subject,
+    measure: Measure,
+    load: _Load,
+) -> Cell:
+    attack: Attack = subject.attack(attack_spec)
+    capabilities = subject.target.capabilities
+    untreatable = lacking(treatment.needs, capabilities)
     identity = {
         "arm": arm.label,
         "treatment": arm.treatment,
@@ -259,11 +284,11 @@ def _cell(
         arm=arm,
         measure=named,
         attack=attack_spec,
-        item_count=sum(item.group != CONTROL for item in items),
-        requests=requests,
-        prompt_tokens=prompt_tokens,
-        max_tokens=max_tokens,
-        detectable=smallest_change(items, measure, primary),
+        item_count=load.item_count,
+        requests=load.requests,
+        prompt_tokens=load.prompt_tokens,
+        max_tokens=load.max_tokens,
+        detectable=load.detectable,
         reason=f"treatment {arm.treatment}: {untreatable}"
         if untreatable
         else lacking(measure.needs | attack.needs, capabilities),

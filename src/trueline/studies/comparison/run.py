@@ -63,7 +63,8 @@ def ready_worlds(spec: ComparisonSpec, progress: Progress) -> None:
 
 
 def development_plan(spec: ComparisonSpec, tuned: Sequence[MethodSpec]) -> Plan:
-    """Every trial of every tuned method at its middle strength."""
+    """Every trial of every tuned method at its middle strength. Of a world that the cache holds no model of, one is
+    trained first, which takes minutes (``ready_worlds`` tells how far it is)."""
     treatments = [
         {
             "name": method.name,
