@@ -301,13 +301,21 @@ def statistics(runs: int) -> Iterator[Cell]:
         yield simulate(f"{kind}, n {n}", statistic_run(kind, n), max(100, runs // 5))
 
 
-def method_run(seeds: int, items: int, seed_sd: float) -> Run:
-    """Seeds and items crossed, item and residual standard deviations 1."""
+def method_run(seeds: int, items: int, seed_sd: float, missing: float = 0.0, uneven: bool = False) -> Run:
+    """Seeds and items crossed, item and residual standard deviations 1; ``uneven`` clusters of 1 to 9 items, which
+    share half of their items' variance."""
 
     def run(rng: Random) -> tuple[float, float, float]:
-        table = rng.normal(size=(seeds, items)) + rng.normal(size=(1, items))
-        found = method_estimate(table + seed_sd * rng.normal(size=(seeds, 1)))
-        return found.low, found.high, 0.0
+        clusters = (
+            np.repeat(np.arange(items), rng.integers(1, 10, items))[:items] if uneven else np.arange(items)
+        )
+        shared = rng.normal(size=items)[clusters]
+        own = rng.normal(size=items)
+        table = rng.normal(size=(seeds, items)) + (0.5**0.5 * (shared + own) if uneven else own)
+        table += seed_sd * rng.normal(size=(seeds, 1)) + 3.0
+        table[rng.random(table.shape) < missing] = np.nan
+        found = method_estimate(table, clusters if uneven else None)
+        return found.low, found.high, 3.0
 
     return run
 
@@ -316,6 +324,8 @@ def method(runs: int) -> Iterator[Cell]:
     for seeds, items, seed_sd in itertools.product((3, 5, 10), (50, 300), (0.0, 0.1, 0.5)):
         name = f"{seeds} seeds, {items} items, seed sd {seed_sd}"
         yield simulate(name, method_run(seeds, items, seed_sd), runs)
+        name += ", uneven clusters, a fifth missing"
+        yield simulate(name, method_run(seeds, items, seed_sd, missing=0.2, uneven=True), runs)
 
 
 def sequence_run(rate: float, items: int) -> Run:

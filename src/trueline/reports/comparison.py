@@ -16,6 +16,7 @@ from .pages import duration, quantity
 from .words import is_share
 
 CAPABILITY_LOSS = 0.05  # at equal capability: the accuracy that a treatment may cost
+LEAST_MISSING = 0.005  # of the verdicts; fewer are not worth the reader's time
 HUES = 7
 
 
@@ -134,7 +135,8 @@ def level_and_change(axis: Axis, change: Change | None) -> tuple[str, str]:
         low, high = (number(axis, end, signed=signed) for end in (change.low, change.high))
         interval = f"[{low}, {high}]"
     moved = "" if from_nothing else number(axis, change.value, signed=True)
-    return level, f"{moved} {interval}".strip()
+    lacking = f"{100 * change.missing:.0f} % missing" if change.missing >= LEAST_MISSING else ""
+    return level, ", ".join(part for part in (f"{moved} {interval}".strip(), lacking) if part)
 
 
 def entry(axis: Axis, change: Change | None) -> str:
@@ -307,7 +309,8 @@ def comparison_markdown(compared: Comparison) -> str:
 LEGEND = (
     "Level (paired change from the untreated model [95 % interval for new seeds and new items, on these worlds]); "
     "shares in %. In brackets: uninformative. Bold: the interval excludes zero with five seeds or more; it is not "
-    "corrected for the number of cells."
+    "corrected for the number of cells. Missing: the share of verdicts that could not be had, of which neither level nor "
+    "change says anything."
 )
 
 

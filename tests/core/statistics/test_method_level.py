@@ -58,10 +58,41 @@ def test_unequal_clusters_keep_the_mean_of_items() -> None:
     assert method_estimate(scores, list("aabbbcd")).value == pytest.approx(scores.mean())
 
 
+def test_missing_scores_by_hand() -> None:
+    # Rows 1 2 / 3 –: mean 2; deviations −1 0 / 1 · times 4/3; MS_seeds = 2·(4/9 + 4/9), MS_items = 0: the seeds alone.
+    found = method_estimate([[1.0, 2.0], [3.0, math.nan]])
+    assert (found.value, found.missing) == (2, 1)
+    assert found.se == pytest.approx(2 / 3) and found.df == 1
+
+
+def test_an_item_without_any_score_is_left_out() -> None:
+    scores = np.random.default_rng(5).normal(size=(4, 6))
+    wider = np.insert(scores, 2, math.nan, axis=1)
+    known, found = method_estimate(scores, list("aabbcd")), method_estimate(wider, list("aaxbbcd"))
+    assert (found.value, found.se, found.items, found.missing) == (known.value, known.se, 6, 4)
+
+
+def test_unequal_clusters_of_one_value_leave_no_error() -> None:
+    assert method_estimate(np.full((3, 7), 0.4), list("aabbbcd")).se == pytest.approx(0, abs=1e-12)
+
+
+def test_intervals_hold_with_missing_scores() -> None:
+    rng = np.random.default_rng(6)
+    held = 0
+    for _ in range(300):
+        scores = 0.5 * rng.normal(size=(5, 1)) + rng.normal(size=(1, 40)) + rng.normal(size=(5, 40))
+        scores[rng.random(scores.shape) < 0.2] = math.nan
+        found = method_estimate(scores)
+        held += found.low <= 0 <= found.high
+    assert held / 300 >= 0.92
+
+
 def test_bad_tables() -> None:
     with pytest.raises(InputError, match="two of each"):
         method_estimate(np.ones((1, 5)))
     with pytest.raises(InputError, match="dimension"):
         method_estimate(np.ones(5))
-    with pytest.raises(InputError, match="NaN"):
-        method_estimate([[1.0, math.nan], [1.0, 2.0]])
+    with pytest.raises(InputError, match="infinity"):
+        method_estimate([[1.0, math.inf], [1.0, 2.0]])
+    with pytest.raises(InputError, match="a seed has no score"):
+        method_estimate([[math.nan, math.nan], [1.0, 2.0]])

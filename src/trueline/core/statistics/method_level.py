@@ -20,7 +20,8 @@ LEAST_SEEDS = 5  # for a claim: with three the half-width is 4.30/√3 = 2.5 sta
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MethodEstimate:
-    """A method's mean over seeds and items. ``claimable`` is False below five seeds."""
+    """A method's mean over so many ``scores`` of seeds and items; ``missing`` ones are not in it. ``claimable`` is False below five
+    seeds."""
 
     value: float
     se: float
@@ -31,6 +32,8 @@ class MethodEstimate:
     seeds: int
     items: int
     clusters: int
+    scores: int
+    missing: int
     claimable: bool
 
 
@@ -39,24 +42,34 @@ def method_estimate(
 ) -> MethodEstimate:
     """The mean of ``scores`` [S, I] with an interval for new seeds *and* new items.
 
-    For a paired change pass the differences of two methods, seed by seed and item by item. ``clusters`` [I]
-    makes clusters of items the second factor: a cluster's score is its sum times K/I, so that the mean of
-    cluster scores is the mean of items. The variance is at least that of either factor alone (a variance
-    component estimated below 0 counts as 0). Raises InputError with fewer than two seeds or clusters.
+    For a paired change pass the differences of two methods, seed by seed and item by item. A score that is missing is
+    NaN: the mean is over those that are there, and says nothing of the others (``missing`` counts them). ``clusters``
+    [I] makes clusters of items the second factor. What enters the mean squares is each seed's and cluster's share of
+    the mean's error, Σ (score − mean) · SK/N over its N scores in all: with nothing missing and a cluster an item,
+    these are the deviations themselves. The variance is at least that of either factor alone (a variance component
+    estimated below 0 counts as 0). Raises InputError with fewer than two seeds or clusters, an infinite score, or a
+    seed without any score.
     """
-    table = floats(scores, what="scores", dimensions=2)
+    table = np.asarray(scores, dtype=np.float64)
+    there = ~np.isnan(table)
+    floats(np.where(there, table, 0.0), what="scores", dimensions=2)  # refuses another shape, and infinity
     seeds, items = table.shape
-    codes, count = encode(clusters, items)
+    if not there.any(axis=1).all():
+        raise InputError("a seed has no score at all; leave it out.")
+    examined = there.any(axis=0)
+    kept = None if clusters is None else [name for name, seen in zip(clusters, examined.tolist(), strict=True) if seen]
+    table, there = table[:, examined], there[:, examined]
+    codes, count = encode(kept, table.shape[1])
     if seeds < 2 or count < 2:
         raise InputError(f"{seeds} seeds and {count} items or clusters; pass at least two of each.")
-    if clusters is not None:
-        sums = np.zeros((seeds, count))
-        np.add.at(sums.T, codes, table.T)
-        table = sums * (count / items)
-    mean = float(table.mean())
-    by_seed = table.mean(axis=1) - mean
-    by_item = table.mean(axis=0) - mean
-    rest = table - mean - by_seed[:, None] - by_item[None, :]
+    known = int(there.sum())
+    mean = float(table[there].mean())
+    shares = np.zeros((seeds, count))
+    np.add.at(shares.T, codes, np.where(there, table - mean, 0.0).T)
+    shares *= seeds * count / known
+    by_seed = shares.mean(axis=1)
+    by_item = shares.mean(axis=0)
+    rest = shares - by_seed[:, None] - by_item[None, :]
     seed_square = count * float(by_seed @ by_seed) / (seeds - 1)
     item_square = seeds * float(by_item @ by_item) / (count - 1)
     rest_df = (seeds - 1) * (count - 1)
@@ -74,5 +87,6 @@ def method_estimate(
     return MethodEstimate(
         value=mean, se=se, low=mean - half, high=mean + half,
         p=t_two_sided_p(mean / se, df) if se > 0 else float(mean == 0), df=df,
-        seeds=seeds, items=items, clusters=count, claimable=seeds >= LEAST_SEEDS,
+        seeds=seeds, items=table.shape[1], clusters=count, scores=known, missing=seeds * items - known,
+        claimable=seeds >= LEAST_SEEDS,
     )  # fmt: skip

@@ -8,6 +8,7 @@ A claim about a method needs five seeds.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,7 @@ class Change:
 
     ``value`` ± (``low``, ``high``) is for new seeds and new items; ``error_items`` is the mean error of one
     checkpoint over items, ``spread_seeds`` the standard deviation between seeds. ``low`` is None with one seed.
+    ``missing`` is the share of pairs of verdicts that could not be had; they are in none of these.
     """
 
     level: float
@@ -66,6 +68,7 @@ class Change:
     error_items: float | None
     spread_seeds: float | None
     seeds: int
+    missing: float = 0.0
     uninformative: bool = False
 
     @property
@@ -283,6 +286,7 @@ def _change(
         error_items=float(np.mean(halves)) if halves else None,
         spread_seeds=float(np.std(values, ddof=1)) if len(values) > 1 else None,
         seeds=len({arm.seed for arm, _, _ in done}),
+        missing=sum(e.missing for e in estimates) / max(1, sum(e.missing + e.scores for e in estimates)),
         uninformative=any(cell.uninformative for _, cell, _ in done),
     )
 
@@ -294,31 +298,41 @@ def _by_world(verdicts: _Verdicts, arms: Sequence[ArmResult], axis: Axis) -> lis
     found = []
     for target in dict.fromkeys(arm.target for arm in arms):
         table, clusters = _table(verdicts, [arm for arm in arms if arm.target == target], axis)
-        if table is None or table.shape[0] < 2 or len(set(clusters)) < 2:
+        if table is None or table.shape[0] < 2:
+            return []
+        examined = {name for name, column in zip(clusters, table.T) if not np.isnan(column).all()}
+        if len(examined) < 2:
             return []
         found.append(method_estimate(table, clusters))
     return found
 
 
 def _table(verdicts: _Verdicts, arms: Sequence[ArmResult], axis: Axis) -> tuple[Any, list[str]]:
-    """Differences [seeds, items] from the untreated arm, on items that all arms have; and the items' clusters."""
+    """Differences [seeds, items] from the untreated arm, NaN where either verdict is missing; and the items'
+    clusters."""
     field = axis.definition.field or axis.definition.name
-    sides = []
-    for arm in arms:
-        after = verdicts.of(arm.label, axis.measure, axis.attack)
-        before = verdicts.of(arm.baseline, axis.measure, axis.attack)
-        sides.append((before, after))
-    common = [
-        item
-        for item, verdict in sides[0][1].items()
-        if axis.definition.applies(verdict.group)
-        and (axis.definition.groups or verdict.group != CONTROL)
-        and all(field in side.get(item, verdict).values and item in side for pair in sides for side in pair)
+    sides = [
+        (
+            verdicts.of(arm.baseline, axis.measure, axis.attack),
+            verdicts.of(arm.label, axis.measure, axis.attack),
+        )
+        for arm in arms
     ]
-    if not common:
+    asked = {
+        item: verdict.cluster or item
+        for pair in sides
+        for side in pair
+        for item, verdict in side.items()
+        if axis.definition.applies(verdict.group) and (axis.definition.groups or verdict.group != CONTROL)
+    }
+
+    def value(side: Mapping[str, Verdict], item: str) -> float:
+        return side[item].values.get(field, nan) if item in side else nan
+
+    rows = np.array([[value(after, i) - value(before, i) for i in asked] for before, after in sides])
+    if not asked or np.isnan(rows).all(axis=1).any():
         return None, []
-    rows = [[after[i].values[field] - before[i].values[field] for i in common] for before, after in sides]
-    return np.asarray(rows), [sides[0][1][i].cluster or i for i in common]
+    return rows, list(asked.values())
 
 
 def _untreated(results: StudyResults, axis: Axis) -> float:
