@@ -309,8 +309,8 @@ def comparison_markdown(compared: Comparison) -> str:
 LEGEND = (
     "Level (paired change from the untreated model [95 % interval for new seeds and new items, on these worlds]); "
     "shares in %. In brackets: uninformative. Bold: the interval excludes zero with five seeds or more; it is not "
-    "corrected for the number of cells. Missing: the share of verdicts that could not be had, of which neither level nor "
-    "change says anything."
+    "corrected for the number of cells. Missing: the share of verdicts that could not be had, of which neither level "
+    "nor change says anything."
 )
 
 

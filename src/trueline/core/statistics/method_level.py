@@ -20,8 +20,8 @@ LEAST_SEEDS = 5  # for a claim: with three the half-width is 4.30/√3 = 2.5 sta
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MethodEstimate:
-    """A method's mean over so many ``scores`` of seeds and items; ``missing`` ones are not in it. ``claimable`` is False below five
-    seeds."""
+    """A method's mean over so many ``scores`` of seeds and items; ``missing`` ones are not in it. ``claimable`` is
+    False below five seeds."""
 
     value: float
     se: float
@@ -57,9 +57,9 @@ def method_estimate(
     if not there.any(axis=1).all():
         raise InputError("a seed has no score at all; leave it out.")
     examined = there.any(axis=0)
-    kept = None if clusters is None else [name for name, seen in zip(clusters, examined.tolist(), strict=True) if seen]
+    named = encode(clusters, items)[0][examined]
     table, there = table[:, examined], there[:, examined]
-    codes, count = encode(kept, table.shape[1])
+    codes, count = encode(named, table.shape[1])
     if seeds < 2 or count < 2:
         raise InputError(f"{seeds} seeds and {count} items or clusters; pass at least two of each.")
     known = int(there.sum())
