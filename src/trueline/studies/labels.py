@@ -1,9 +1,10 @@
 """Labels by people of a study's own answers: what is drawn, the blinded sheet, and what is stored.
 
 Items are drawn at random without replacement from those with a verdict, each with probability n/N, which is
-stored; every arm's answer to a drawn item is labelled, so that changes are labelled in pairs. The sheet hides
-the arms: one row a distinct answer, rows in a random order within blocks of items (so that half a sheet
-already holds whole items). Who labels sees the request as it stands in the measure, not as an attack wrote it.
+stored; where a cell was asked sequentially, they are the first in its own random order of asking. Every arm's answer
+to a drawn item is labelled, so that changes are labelled in pairs. The sheet hides the arms: one row a distinct
+answer, rows in a random order within blocks of items (so that half a sheet already holds whole items). Who labels sees
+the request as it stands in the measure, not as an attack wrote it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +17,9 @@ from trueline.core.fingerprint import fingerprint
 from trueline.core.measure import Metric
 from trueline.core.messages import as_json, from_json
 from trueline.core.statistics.estimate import is_statistic
+from trueline.core.verdicts import Verdict
 
+from .drawing import DrawOrder
 from .measuring import planned_class
 from .selection import CONTROL
 from .store import Store, StoredVerdict
@@ -110,7 +113,11 @@ def draw(
     everything = sorted({item for rows in kept.values() for item in rows})
     if not everything:
         raise InputError(f"no answer of {measure} ({attack}) has a verdict yet; run the study first.")
-    unfinished = [c["arm"] for c in cells if len(store.verdicts(c["key"])) < c["items"] and not c["reason"]]
+    states = {c["key"]: store.meta(f"cell:{c['key']}").get("", {}) for c in cells}
+    asked = {c["key"]: [row.verdict for row in store.verdicts(c["key"]).values()] for c in cells}
+    unfinished = [
+        c["arm"] for c in cells if _lacks_answers(c, states[c["key"]], asked[c["key"]]) and not c["reason"]
+    ]
     if unfinished:
         raise InputError(
             f"{measure} ({attack}) is unfinished on {unfinished[0]!r}, and labels must be drawn from all of its "
@@ -122,21 +129,65 @@ def draw(
         raise InputError(
             f"a sample for {measure}.{metric.name} was drawn with --seed {before['seed']}; go on with that seed."
         )
-    order = sorted(everything, key=lambda item: sha256(f"label:{seed}:{item}".encode()).digest())
-    count = min(max(n, len(before.get("items", ()))), len(order))
+    n = max(n, before.get("n", len(before.get("items", ()))))
+    followed = [c for c in cells if "sequential" in states[c["key"]]]
+    if followed:
+        items = _first_asked(plan, followed, asked, metric, set(everything), n)
+    else:
+        items = sorted(everything, key=lambda item: sha256(f"label:{seed}:{item}".encode()).digest())[:n]
     sample = Sample(
         measure=measure,
         metric=metric,
         attack=attack,
         cells=list(kept),
-        items=order[:count],
-        population=len(order),
+        items=items,
+        population=len(everything),
         seed=seed,
     )
     store.put_meta(
-        {name: {"seed": seed, "items": list(sample.items), "population": len(order), "cells": list(kept)}}
+        {
+            name: {
+                "seed": seed,
+                "n": n,
+                "items": list(sample.items),
+                "population": sample.population,
+                "cells": list(kept),
+            }
+        }
     )
     return sample
+
+
+def _lacks_answers(cell: Mapping[str, Any], state: Mapping[str, Any], verdicts: Sequence[Verdict]) -> bool:
+    """Whether a cell still has to ask something; one that sequential stopping ended has not."""
+    planned: int = state.get("sequential", {}).get("planned", cell["items"])
+    return sum(verdict.group != CONTROL for verdict in verdicts) < planned
+
+
+def _first_asked(
+    plan: Mapping[str, Any],
+    cells: Sequence[Mapping[str, Any]],
+    asked: Mapping[str, Sequence[Verdict]],
+    metric: Metric,
+    eligible: set[str],
+    n: int,
+) -> list[str]:
+    """The first ``n`` items or more, in whole clusters, in the order in which sequential cells were asked.
+
+    Only so does a sequence hold for the labels too (stopped.py); as far as one of the cells went, for each seed.
+    """
+    seeds = {arm["label"]: arm["seed"] for arm in plan["arms"]}
+    whole = {verdict.item: verdict for verdicts in asked.values() for verdict in verdicts}
+    found: dict[str, None] = {}
+    for seed in dict.fromkeys(seeds[cell["arm"]] for cell in cells):
+        reached = [{v.item for v in asked[c["key"]]} for c in cells if seeds[c["arm"]] == seed]
+        drawn: list[str] = []
+        for _, members in DrawOrder(whole.values(), seed=seed).counted(metric).clusters:
+            if len(drawn) >= n or not any(set(members) <= have for have in reached):
+                break
+            drawn += [item for item in members if item in eligible]
+        found |= dict.fromkeys(drawn)
+    return list(found)
 
 
 def _answered(store: Store, cell: str, metric: Metric) -> dict[str, StoredVerdict]:

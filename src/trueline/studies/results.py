@@ -11,15 +11,16 @@ from trueline.core.measure import Metric
 from trueline.core.statistics import benjamini_hochberg, change, estimate, holm
 from trueline.core.verdicts import Estimate, Verdict
 
-from .correcting import Corrected, JudgeRecord, Labels, correct_change, correct_level
+from .correcting import JudgeRecord, Labels, correct_change, correct_level
+from .drawing import DrawOrder
 from .labels import labels_of
 from .measuring import planned_class
 from .selection import CONTROL
+from .stopped import Decided, Followed
 from .store import Store, StoredVerdict, Usage
 from .store_tables import without_password
 
 LEVEL = 0.05
-WITHHELD = "asked sequentially: a p-value for a fixed number of items is withheld"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +84,7 @@ class _Judged:
     labels: Mapping[str, Labels]
     labels_before: Mapping[str, Labels]
     judges: Mapping[str, JudgeRecord]
-    followed: Mapping[str, Any] | None = None  # changes of a cell that was asked sequentially, by metric
+    followed: Followed | None = None  # how a cell was asked sequentially
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,14 +191,11 @@ def read_results(folder: Path | str, *, replicates: int = 1000, baseline: str | 
     for cell in plan["cells"]:
         state = states.get(cell["key"], {})
         first = _baseline_key(cell, baselines, by_place)
-        followed = state.get("sequential", {}).get("changes")
-        if followed is not None and baseline is not None:
-            followed = {}  # against another arm nothing was followed
         judged = _Judged(
             labels=labels[cell["key"]],
             labels_before=labels.get(first or "", {}),
             judges={k: JudgeRecord.read(v, cards) for k, v in state.get("judges", {}).items()},
-            followed=followed,
+            followed=_followed(plan, cell, states, verdicts, first),
         )
         before = verdicts.get(first) if first is not None else None
         cells.append(_cell(plan, cell, state, verdicts[cell["key"]], before, judged, replicates))
@@ -282,43 +280,54 @@ def _metrics(
         here, there = judged.labels.get(metric.name, {}), judged.labels_before.get(metric.name, {})
         raw = estimate(metric, counted, replicates=replicates)
         level = correct_level(metric, raw, counted, here, judge)
-        difference = None
+        if judged.followed is not None:
+            level = judged.followed.level(metric, counted, here, judge, level)
+        decided = None
         if shared is not None and (pair := [applicable(metric, side) for side in shared])[0]:
-            raw_change = change(metric, *pair, replicates=replicates)
-            difference = correct_change(metric, raw_change, pair[0], pair[1], (there, here), judge)
-        sequence = None
-        if judged.followed is not None and difference is not None:
-            sequence = judged.followed.get(metric.name)
-            difference = _followed(difference, sequence)
+            usual = correct_change(
+                metric, change(metric, *pair, replicates=replicates), pair[0], pair[1], (there, here), judge
+            )
+            decided = Decided(corrected=usual)
+            if judged.followed is not None:
+                decided = judged.followed.change(metric, pair[0], pair[1], (there, here), judge, usual)
         results[metric.name] = MetricResult(
             metric=metric,
             estimate=level.estimate,
-            change=difference.estimate if difference is not None else None,
-            family="primary" if sequence is not None else "exploratory",
+            change=decided.corrected.estimate if decided is not None else None,
+            family="primary" if decided is not None and decided.state else "exploratory",
             correction=level.words,
-            change_correction=difference.words if difference is not None else "",
+            change_correction=decided.corrected.words if decided is not None else "",
             judged=level.judged,
-            sequential=sequence["state"] if sequence is not None else "",
+            sequential=decided.state if decided is not None else "",
         )
     return results
 
 
-def _followed(fixed: Corrected, sequence: Mapping[str, Any] | None) -> Corrected:
-    """The change of a cell that was asked sequentially: a primary's sequence; fixed-n p-values are withheld."""
-    if sequence is None:
-        return replace(fixed, estimate=replace(fixed.estimate, p=None), words=WITHHELD)
-    share = f"{100 * sequence['level']:.4g} %"
-    estimate = Estimate(
-        value=sequence["value"],
-        low=sequence["low"],
-        high=sequence["high"],
-        interval=f"betting confidence sequence, {share}",
-        n=sequence["items"] - sequence["missing"],
-        missing=sequence["missing"],
-        clusters=sequence["clusters"],
+def _followed(
+    plan: Mapping[str, Any],
+    cell: Mapping[str, Any],
+    states: Mapping[str, Mapping[str, Any]],
+    verdicts: Mapping[str, Sequence[Verdict]],
+    compared: str | None,
+) -> Followed | None:
+    """How a cell was asked sequentially, or the cell that it is compared with; None where both were asked everything.
+
+    Against another arm than its baseline nothing was followed, but what stopped it early did.
+    """
+    cells = {each["key"]: each for each in plan["cells"]}
+    own = states.get(cell["key"], {}).get("sequential")
+    key = cell["key"] if own or compared is None else compared
+    found = states.get(key, {}).get("sequential")
+    if not found:
+        return None
+    arm = next(arm for arm in plan["arms"] if arm["label"] == cells[key]["arm"])
+    whole = next(c["key"] for c in plan["cells"] if _place(c) == _place(cells[key], arm["baseline"]))
+    return Followed(
+        order=DrawOrder(verdicts[whole], seed=arm["seed"]),
+        changes=found["changes"] if own and compared == whole else {},
+        margin=plan["spec"]["sequential"]["margin"],
+        primaries=len(plan["primary"]),
     )
-    words = f"asked sequentially, {sequence['items']} of {sequence['of']} items: {sequence['state']} ({share} sequence)"
-    return Corrected(estimate=estimate, words=words)
 
 
 def applicable(metric: Metric, verdicts: Sequence[Verdict]) -> list[Verdict]:

@@ -15,7 +15,6 @@ Example: ``sequential: {margin: 0.05}`` in a study file with primaries.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -24,11 +23,11 @@ from trueline.core.measure import Metric
 from trueline.core.statistics import change_sequence
 from trueline.core.verdicts import Item, Verdict
 
+from .drawing import ALPHA, DrawOrder, state_of, value_of
 from .plan import Cell, Plan
 from .selection import CONTROL
 from .store import Store
 
-ALPHA = 0.05
 LOOK = 25  # clusters between two looks; looking oftener costs no error, only time
 
 
@@ -62,24 +61,21 @@ class Looks:
     ) -> None:
         self.metrics, self.margin, self.levels = metrics, margin, levels
         self._before = {verdict.item: verdict for verdict in before}
-        clusters: dict[str, list[Item]] = {}
-        for item in items:
-            if item.group != CONTROL:
-                clusters.setdefault(item.cluster or item.id, []).append(item)
-        self._order = sorted(clusters, key=lambda name: sha256(f"look:{seed}:{name}".encode()).digest())
-        self._clusters = clusters
+        self._items = {item.id: item for item in items if item.group != CONTROL}
+        self._order = DrawOrder(items, seed=seed)
         self._controls = [item for item in items if item.group == CONTROL]
 
     @property
     def ready(self) -> bool:
         """Whether the baseline has a verdict on everything that may be asked."""
-        return all(item.id in self._before for members in self._clusters.values() for item in members)
+        return self._items.keys() <= self._before.keys()
 
     def batches(self) -> list[list[Item]]:
         """The items between two looks, the controls with the first."""
+        names, members = self._order.names, self._order.members
         found = [
-            [item for name in self._order[at : at + LOOK] for item in self._clusters[name]]
-            for at in range(0, len(self._order), LOOK)
+            [self._items[item] for name in names[at : at + LOOK] for item, _ in members[name]]
+            for at in range(0, len(names), LOOK)
         ]
         return [[*self._controls, *found[0]], *found[1:]] if found else [self._controls]
 
@@ -88,15 +84,11 @@ class Looks:
         return {metric.name: self._change(metric, verdicts, batches * LOOK) for metric in self.metrics}
 
     def _change(self, metric: Metric, verdicts: Mapping[str, Verdict], drawn: int) -> Change:
-        counted = {
-            name: [item for item in self._clusters[name] if metric.applies(item.group)]
-            for name in self._order
-        }
-        counted = {name: members for name, members in counted.items() if members}
-        asked = [(name, item) for name in self._order[:drawn] for item in counted.get(name, ())]
-        of, level = sum(map(len, counted.values())), self.levels[metric.name]
-        before = np.array([_value(metric, self._before.get(item.id)) for _, item in asked])
-        after = np.array([_value(metric, verdicts.get(item.id)) for _, item in asked])
+        whole_set, drawn_set = self._order.counted(metric), self._order.counted(metric, drawn)
+        asked = [(name, item) for name, members in drawn_set.clusters for item in members]
+        of, level = whole_set.items, self.levels[metric.name]
+        before = np.array([value_of(metric, self._before.get(item)) for _, item in asked])
+        after = np.array([value_of(metric, verdicts.get(item)) for _, item in asked])
         whole = ~np.isnan(before) & ~np.isnan(after)
         width = metric.bounds[1] - metric.bounds[0]
         low, high = -width, width
@@ -106,23 +98,18 @@ class Looks:
                 after,
                 [name for name, _ in asked],
                 items=of,
-                population=len(counted),
-                largest=max(map(len, counted.values())),
+                population=len(whole_set.clusters),
+                largest=whole_set.largest,
                 bounds=metric.bounds,
                 level=level,
             )
             low, high = float(found.low[-1]), float(found.high[-1])
-        state = "open"
-        if low > 0 or high < 0:
-            state = "changed"
-        elif -self.margin * width < low and high < self.margin * width:
-            state = "within the margin"
         return Change(
             value=float((after - before)[whole].mean()) if whole.any() else None,
             low=low,
             high=high,
             level=level,
-            state=state,
+            state=state_of(low, high, self.margin * width),
             items=len(asked),
             of=of,
             clusters=len({name for name, _ in asked}),
@@ -173,8 +160,3 @@ def looks_of(plan: Plan, cell: Cell, store: Store, judges: Mapping[str, Mapping[
         levels={metric.name: level_of(metric, judges, len(plan.primary)) for metric in metrics},
         seed=cell.arm.seed,
     )
-
-
-def _value(metric: Metric, verdict: Verdict | None) -> float:
-    """The metric's value of a verdict, NaN where there is none."""
-    return float("nan") if verdict is None else verdict.values.get(metric.field or metric.name, float("nan"))

@@ -17,7 +17,14 @@ from .power import power_of, required_n, smallest_detectable_effect
 from .prediction_powered import PoweredEstimate, ppi_change, ppi_mean
 from .proportions import Interval, clopper_pearson, proportion_interval, wilson
 from .resampling import Resampled, resample, resample_change
-from .sequential import ConfidenceSequence, Draws, betting_sequence, change_sequence, cluster_draws
+from .sequential import (
+    ConfidenceSequence,
+    Draws,
+    betting_sequence,
+    bounded_sequence,
+    change_sequence,
+    cluster_draws,
+)
 from .transported import CardSource, CorrectedRate, TransportedCard, rogan_gladen, transported_card
 
 __all__ = [
@@ -36,6 +43,7 @@ __all__ = [
     "TransportedCard",
     "benjamini_hochberg",
     "betting_sequence",
+    "bounded_sequence",
     "change",
     "change_sequence",
     "clopper_pearson",

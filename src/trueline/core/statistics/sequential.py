@@ -114,15 +114,38 @@ def change_sequence(
     first, second = np.asarray(before, dtype=np.float64), np.asarray(after, dtype=np.float64)
     width = bounds[1] - bounds[0]
     lost = np.isnan(first) | np.isnan(second)
+    return bounded_sequence(
+        np.where(lost, -width, second - first),
+        np.where(lost, width, second - first),
+        clusters,
+        items=items,
+        population=population,
+        largest=largest,
+        bounds=(-width, width),
+        level=level,
+        grid=grid,
+    )
+
+
+def bounded_sequence(
+    least: ArrayLike,
+    most: ArrayLike,
+    clusters: Clusters,
+    *,
+    items: int,
+    population: int,
+    largest: int,
+    bounds: tuple[float, float] = (0.0, 1.0),
+    level: float = 0.95,
+    grid: int = 1001,
+) -> ConfidenceSequence:
+    """Confidence sequence for the mean of a whole set whose drawn values [n] are only known to lie between ``least``
+    and ``most`` (equal where a value is known): the lower ends of the one and the upper ends of the other. The set is
+    as in :func:`cluster_draws`."""
     ends = []
-    for least in (-width, width)[: 2 if lost.any() else 1]:
+    for values in (least, most)[: 1 if np.array_equal(least, most) else 2]:
         draws = cluster_draws(
-            np.where(lost, least, second - first),
-            clusters,
-            items=items,
-            population=population,
-            largest=largest,
-            bounds=(-width, width),
+            values, clusters, items=items, population=population, largest=largest, bounds=bounds
         )
         found = betting_sequence(draws.values, draws.population, bounds=draws.bounds, level=level, grid=grid)
         ends.append(found)
