@@ -6,6 +6,8 @@ import pytest
 
 from trueline.core.errors import InputError
 from trueline.reports.training import render, training_page
+from trueline.reports.training_curves import arm_charts, mean_of
+from trueline.studies.results import ArmResult, Usage
 from trueline.training.history import is_on_policy, shifts, signs, thinned
 
 
@@ -80,6 +82,45 @@ def test_another_run_shows_its_loss_and_metrics(tmp_path):
     text = page.read_text()
     assert not is_on_policy(lines) and "Reward against divergence" not in text
     assert text.count('<svg class="chart"') == 2 and "Accuracy" in text and "Seconds" not in text
+
+
+def test_the_mean_of_runs_by_hand():
+    one, other = (
+        [{"step": float(n), "reward": a + n} for n in range(length)] for a, length in ((0, 2), (4, 4))
+    )
+    # stretches of the second: (0, 1) and (2, 3), with rewards 4.5 and 6.5
+    assert mean_of([one, other]) == [{"step": 0.25, "reward": 2.25}, {"step": 1.75, "reward": 3.75}]
+    assert mean_of([one]) == one
+
+
+def arm(treatment, strength, seed, several=True):
+    return ArmResult(
+        label=f"{treatment} beta={strength}" + (f" seed={seed}" if several else ""), baseline="none",
+        treatment=treatment, parameters={}, target="t", role="treatment", seed=seed,
+        provenance={"curve": history(reward=lambda n: n + seed)}, usage=Usage(),
+    )  # fmt: skip
+
+
+def test_arms_are_drawn_as_the_mean_of_their_seeds_and_apart_where_colours_run_out():
+    ((name, divergence, steps),) = arm_charts([arm("rloo", b, seed) for b in (1, 2) for seed in (0, 1)])
+    assert name == "" and [title for title, _ in divergence] == ["reward it learns from"]
+    assert divergence[0][1].count("<polyline") == 2 == steps[0][1].count("<polyline")
+    assert divergence[0][1].count("rloo beta=1, mean of 2 seeds</text>") == 1
+    assert "seeds</text>" not in steps[0][1]  # the key stands once
+    # the last of ten stretches: rollouts 18 and 19, of seeds 0 and 1
+    assert "rloo beta=2, mean of 2 seeds: 1.36, 19<" in divergence[0][1]
+    many = [arm(method, b, 0, several=False) for method in ("rloo", "ppo") for b in range(4)]
+    assert [name for name, *_ in arm_charts(many)] == ["rloo", "ppo"]
+    assert arm_charts([]) == []
+
+
+def test_a_share_is_not_drawn_beyond_one_and_settings_are_written_short():
+    lines = [{"step": float(n), "accuracy": 0.2 + n / 40, "margin": 0.2 + n / 40} for n in range(32)]
+    page = render(manifest(lines, budget={"flops": 3e11}))
+    # from 164 at the bottom to 14 at the top: 164 − 150 · 0.975 on a scale to 1, 164 − 150 · 0.975/1.25 on one to 1.25
+    assert '<circle class="dot small hue1" cx="296.8" cy="17.8" r="1.6"><title>accuracy: 31, 0.975' in page
+    assert '<circle class="dot small hue1" cx="296.8" cy="47.0" r="1.6"><title>margin: 31, 0.975' in page
+    assert "<code>flops:3e+11</code>" in page
 
 
 def test_without_a_history_there_is_no_page(tmp_path):

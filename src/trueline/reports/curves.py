@@ -7,6 +7,8 @@ from html import escape
 from .axes import Scale, nice_ticks, spread
 from .charts import HUES, grid, svg
 
+MANY = 20  # points, from which dots are small
+
 
 @dataclass(frozen=True, kw_only=True)
 class Curve:
@@ -26,17 +28,20 @@ def curve_chart(
     height: int = 320,
     limit: float | None = None,
     limit_name: str = "limit",
+    ceiling: float | None = None,
+    key: bool = True,
+    ends: bool = False,
 ) -> str:
-    """``y_name`` against ``x_name``, which starts at 0; ``limit`` is a place on the x axis. Above one curve there is a
-    key below."""
+    """``y_name`` against ``x_name``, which starts at 0; ``limit`` is a place on the x axis, ``ceiling`` the largest
+    value that there can be. Above one curve there is a ``key`` below; ``ends`` makes the last point of each large."""
     left, right, top = 58, 16, 14
-    key = 18 * len(curves) if len(curves) > 1 else 0
+    below = 18 * len(curves) if key and len(curves) > 1 else 0
     bottom = 46
     points = [point for curve in curves for point in curve.points]
     xs = [x for x, _ in points] + ([] if limit is None else [limit])
     ys = [y for _, y in points]
     x_low, x_high = 0.0, 1.03 * max(xs) or 1.0
-    y_low, y_high = spread(ys, floor_at=0.0 if min(ys) >= 0 else None, ceiling_at=None)
+    y_low, y_high = spread(ys, floor_at=0.0 if min(ys) >= 0 else None, ceiling_at=ceiling)
     x = Scale(low=x_low, high=x_high, start=left, end=width - right)
     y = Scale(low=y_low, high=y_high, start=height - bottom, end=top)
     parts = grid(x, y, _ticks(x), _ticks(y))
@@ -50,8 +55,8 @@ def curve_chart(
             f'<text class="tick" x="{side:.1f}" y="{top + 12}" text-anchor="{anchor}">{escape(limit_name)}</text>'
         )
     for number, curve in enumerate(curves):
-        parts += _drawn(curve, x, y)
-        if key:
+        parts += _drawn(curve, x, y, ends)
+        if below:
             parts += _key(curve, left, height + 10 + 18 * number)
     parts.append(
         f'<text class="axis" x="{(left + width - right) / 2}" y="{height - 8}" text-anchor="middle">'
@@ -62,16 +67,17 @@ def curve_chart(
         f'text-anchor="middle">{escape(y_name)}</text>'
     )
     label = f"{y_name} against {x_name}: {', '.join(curve.label for curve in curves)}"
-    return svg(width, height + key, label, parts)
+    return svg(width, height + below, label, parts)
 
 
-def _drawn(curve: Curve, x: Scale, y: Scale) -> list[str]:
-    hue = f"hue{curve.hue % HUES}"
+def _drawn(curve: Curve, x: Scale, y: Scale, ends: bool) -> list[str]:
+    hue, last = f"hue{curve.hue % HUES}", len(curve.points) - 1
+    usual, kind = (3.5, "dot") if last < MANY else (1.6, "dot small")
     path = " ".join(f"{x(a):.1f},{y(b):.1f}" for a, b in curve.points)
     dots = "".join(
-        f'<circle class="dot {hue}" cx="{x(a):.1f}" cy="{y(b):.1f}" r="3.5">'
+        f'<circle class="{kind} {hue}" cx="{x(a):.1f}" cy="{y(b):.1f}" r="{6 if ends and n == last else usual:g}">'
         f"<title>{escape(curve.label)}: {a:.3g}, {b:.3g}</title></circle>"
-        for a, b in curve.points
+        for n, (a, b) in enumerate(curve.points)
     )
     return [f'<polyline class="line {hue}" points="{path}"/>', dots]
 

@@ -19,7 +19,7 @@ from trueline.studies.scaling import ScaleCurve, scale_curves, told_of_capabilit
 from . import charts, words
 from .axes import spread
 from .pages import environment, write_page
-from .training_curves import against_divergence, against_steps
+from .training_curves import arm_charts
 from .transcripts import transcripts
 
 ARXIV = re.compile(r"\b(\d{4}\.\d{4,5})\b")
@@ -54,15 +54,13 @@ def render(results: StudyResults) -> str:
     templates.filters.update(paper_link=paper_link)
     arms = [arm for arm in results.arms if arm.role == "treatment"]
     rows = _rows(results, [arm.label for arm in arms])
-    curves = {arm.label: arm.provenance["curve"] for arm in arms if arm.provenance.get("curve")}
     return templates.get_template("report.html.j2").render(
         results=results,
         arms=arms,
         components=_by_component(rows),
         frontiers=_frontiers(results),
         sizes=_size_charts(results),
-        divergence=against_divergence(curves),
-        training_steps=against_steps(curves) if curves else [],
+        training=arm_charts(arms),
         tracked=tracking_words(told_of_capability(results)),
         losses=forgetting(results),
         primaries=_primaries(results),

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from trueline.core.errors import InputError
+from trueline.studies.arms import shown
 from trueline.training.history import History, is_on_policy, shifts, signs, thinned
 
 from .pages import environment, write_page
@@ -44,7 +45,9 @@ def render(manifest: Mapping[str, Any]) -> str:
         .get_template("training.html.j2")
         .render(
             method=treatment["name"],
-            settings={k: v for k, v in treatment.items() if k not in ("name", "version") and v is not None},
+            settings={
+                k: shown(v) for k, v in treatment.items() if k not in ("name", "version") and v is not None
+            },
             training=training,
             on_policy=on_policy,
             budget=treatment.get("kl_budget"),
