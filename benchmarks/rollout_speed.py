@@ -1,6 +1,6 @@
 """On-policy steps end to end, rollouts included, beside trl's: GRPO and RLOO with eight samples a prompt.
 
-    python benchmarks/rollout_speed.py grpo rloo [--shape small large] [--prompts 4] [--prompt-tokens 256]
+    python benchmarks/rollout_speed.py grpo rloo [--shape testbed small large] [--prompts 4] [--prompt-tokens 256]
         [--answer-tokens 64] [--steps 3] [--repeats 3] [--threads 1]
 
 The same random Llamas as in ``training_speed.py``, the same prompts and reward function, and the same number of tokens
@@ -185,7 +185,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("methods", nargs="+", choices=sorted(METHODS))
-    parser.add_argument("--shape", nargs="+", choices=sorted(SHAPES), default=["small", "large"])
+    parser.add_argument("--shape", nargs="+", choices=sorted(SHAPES), default=["testbed", "small", "large"])
     parser.add_argument("--prompts", type=int, default=4)
     parser.add_argument("--prompt-tokens", type=int, default=256)
     parser.add_argument("--answer-tokens", type=int, default=64)

@@ -1,4 +1,4 @@
-"""Random Llamas of three sizes, each saved as a transformers folder with a tokenizer in which ``t7`` is token 7."""
+"""Random Llamas of four sizes, each saved as a transformers folder with a tokenizer in which ``t7`` is token 7."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,7 +15,10 @@ from transformers import (
 
 SPECIAL = ("<pad>", "<eos>", "<bos>", "<unk>")
 END, FIRST = 1, len(SPECIAL)  # the end token, and the first that is a word
-SHAPES: dict[str, dict[str, int]] = {
+SHAPES: dict[str, dict[str, Any]] = {
+    # the shape of the testbed's large model
+    "testbed": {"vocab_size": 893, "hidden_size": 128, "intermediate_size": 256, "num_hidden_layers": 3,
+                "num_attention_heads": 4, "attention_bias": True},
     "small": {"vocab_size": 4096, "hidden_size": 256, "intermediate_size": 688, "num_hidden_layers": 6,
               "num_attention_heads": 8},
     "large": {"vocab_size": 49152, "hidden_size": 384, "intermediate_size": 1024, "num_hidden_layers": 9,
