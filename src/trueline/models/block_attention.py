@@ -12,7 +12,7 @@ Shapes: T tokens of the row, H query heads, N key-value heads, D head width.
 """
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -31,20 +31,50 @@ _active = threading.local()
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Blocks:
-    """How a piece is cut: ``sizes`` in tokens, the first of them causal; each further one sees the first, and itself
-    as its mask says (additive, [size, first + size])."""
+    """How a piece is cut: ``sizes`` in tokens; each block after the first sees the first and itself, as its mask says
+    (additive, [queries, first + size]). The first sees itself: causally, or as its own mask says. ``queries`` are the
+    tokens of each block that ask."""
 
     sizes: tuple[int, ...]
     masks: tuple[Tensor, ...]
+    queries: tuple[int, ...]
+    first: Tensor | None = None
 
 
 def blocks_of(piece: Piece, *, device: torch.device, dtype: torch.dtype) -> Blocks:
     """A trunk with at most one segment is one causal block."""
     if len(piece.segments) < 2:
-        return Blocks(sizes=(piece.length,), masks=())
+        return Blocks(sizes=(piece.length,), masks=(), queries=(piece.length,))
     trunk, groups = len(piece.trunk), _grouped([len(segment) for segment in piece.segments])
     masks = tuple(_mask(trunk, group, device=device, dtype=dtype) for group in groups)
-    return Blocks(sizes=(trunk, *map(sum, groups)), masks=masks)
+    sizes = (trunk, *map(sum, groups))
+    return Blocks(sizes=sizes, masks=masks, queries=sizes)
+
+
+def blocks_read(piece: Piece, blocks: Blocks) -> Blocks:
+    """The same where only the columns that are read ask."""
+    columns = sorted({column for read in piece.reads for column in read.columns})
+    asking: list[list[int]] = []
+    start = 0
+    for size in blocks.sizes:
+        asking.append([column - start for column in columns if start <= column < start + size])
+        start += size
+    return Blocks(
+        sizes=blocks.sizes,
+        masks=tuple(
+            mask if len(rows) == len(mask) else mask[rows] for mask, rows in zip(blocks.masks, asking[1:])
+        ),
+        queries=tuple(map(len, asking)),
+        first=_rows_of_causal(blocks.sizes[0], asking[0]),
+    )
+
+
+def _rows_of_causal(size: int, rows: Sequence[int]) -> Tensor | None:
+    """The mask [rows, size] of some tokens of a causal block; None where all ask, and where none does."""
+    if len(rows) in (0, size):
+        return None
+    ahead = torch.arange(size) > torch.tensor(rows)[:, None]
+    return torch.zeros(ahead.shape).masked_fill_(ahead, torch.finfo(torch.float32).min)
 
 
 def _grouped(lengths: Sequence[int]) -> list[list[int]]:
@@ -67,25 +97,43 @@ def _mask(trunk: int, lengths: Sequence[int], *, device: torch.device, dtype: to
     return mask
 
 
+Attend = Callable[[Tensor, Tensor, Tensor, Tensor | None, bool], Tensor]
+
+
+def attend_blocks(attend: Attend, query: Tensor, key: Tensor, value: Tensor, cut: Sequence[Blocks]) -> Tensor:
+    """Query [1, H, P, D] of the tokens that ask, key and value [1, N, T, D]; ``attend`` is given them with a mask, or
+    that they are causal, and returns [1, P, H, D], as this does."""
+    queries = iter(torch.split(query, [count for blocks in cut for count in blocks.queries], dim=2))
+    sizes = [size for blocks in cut for size in blocks.sizes]
+    parts = zip(*(torch.split(tensor, sizes, dim=2) for tensor in (key, value)))
+    found = []
+    for blocks in cut:
+        keys, values = next(parts)
+        asking = next(queries)
+        if blocks.queries[0]:
+            found.append(attend(asking, keys, values, blocks.first, blocks.first is None))
+        for mask in blocks.masks:
+            asking, (own_keys, own_values) = next(queries), next(parts)
+            if len(mask):
+                seen = torch.cat([keys, own_keys], dim=2), torch.cat([values, own_values], dim=2)
+                found.append(attend(asking, *seen, mask, False))
+    return torch.cat(found, dim=1) if len(found) > 1 else found[0]
+
+
 def block_attention(
     module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **kwargs: Any
 ) -> tuple[Tensor, None]:
     """Query [1, H, T, D], key and value [1, N, T, D]; returns [1, T, H, D] and None."""
     if unknown := [name for name in _REFUSED if kwargs.get(name) is not None]:
         raise ValueError(f"block attention does not know {unknown[0]}")
-    attend = ALL_ATTENTION_FUNCTIONS["sdpa"]
-    cut: Sequence[Blocks] = _active.cut
-    sizes = [size for blocks in cut for size in blocks.sizes]
-    parts = zip(*(torch.split(tensor, sizes, dim=2) for tensor in (query, key, value)))
-    found = []
-    for blocks in cut:
-        first, keys, values = next(parts)
-        found.append(attend(module, first, keys, values, None, **{**kwargs, "is_causal": True})[0])
-        for mask in blocks.masks:
-            own, own_keys, own_values = next(parts)
-            seen = torch.cat([keys, own_keys], dim=2), torch.cat([values, own_values], dim=2)
-            found.append(attend(module, own, *seen, mask[None, None], **kwargs)[0])
-    return torch.cat(found, dim=1) if len(found) > 1 else found[0], None
+    own = ALL_ATTENTION_FUNCTIONS["sdpa"]
+
+    def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, causal: bool) -> Tensor:
+        mask = None if mask is None else mask[None, None]
+        found: Tensor = own(module, query, key, value, mask, **{**kwargs, "is_causal": causal})[0]
+        return found
+
+    return attend_blocks(attend, query, key, value, _active.cut), None
 
 
 @contextmanager

@@ -19,10 +19,11 @@ from torch import Tensor, nn
 from trueline.core.errors import InputError
 
 from .block_attention import in_blocks
+from .fused_body import can_fuse, fused_states
 from .heads import Head, LogitScaling, at_least_fp32
-from .last_layer import only_where_read
+from .last_layer import columns_read, only_where_read
 from .masks import Layers, layer_kinds, tree_masks
-from .packing import Batch, join, lay_out, pack
+from .packing import Batch, Piece, join, lay_out, pack
 from .shared_prefix import Prefix, read_prefix, without
 from .trees import Tree
 
@@ -39,14 +40,15 @@ _NEIGHBOUR = Tree(trunk=(4, 8, 2), branches=((6, 3, 9, 5),))  # in the same row:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
     """What was found out about a model: the path and why, its layer kinds where a tree is exact, whether trees may
-    continue a beginning that was read before (``shared_prefix``), and whether a row can be attended block by block
-    (``block_attention``)."""
+    continue a beginning that was read before (``shared_prefix``), whether a row can be attended block by block
+    (``block_attention``), and whether its layers can be run fused (``fused_body``)."""
 
     path: Literal["tree", "flat"]
     reason: str
     layers: Layers | None
     prefixes: bool = False
     joins: bool = False
+    fuses: bool = False
 
 
 _paths: WeakKeyDictionary[nn.Module, dict[object, Known]] = WeakKeyDictionary()
@@ -136,7 +138,8 @@ def _find_path(model: Any) -> Known:
         with suppress(*_UNSERVED):
             joins = _probe_gap(model, join(pieces, budget=64), layers) <= tolerance
     prefixes = _continues_prefixes(model, layers)
-    return Known(path="tree", reason=reason, layers=layers, prefixes=prefixes, joins=joins)
+    fuses = implementation == "sdpa" and layers.narrowest is None and _runs_fused(model, pieces, layers)
+    return Known(path="tree", reason=reason, layers=layers, prefixes=prefixes, joins=joins, fuses=fuses)
 
 
 def _probe_gap(model: Any, batches: Sequence[Batch], layers: Layers) -> float:
@@ -161,6 +164,23 @@ def _probe_gap(model: Any, batches: Sequence[Batch], layers: Layers) -> float:
                     gap = max(gap, float((found[read.tree, read.branch] - expected).abs().max()))
                     size = max(size, float(expected.abs().max()))
     return gap / size if size else float("nan")
+
+
+def _runs_fused(model: Any, pieces: Sequence[Piece], layers: Layers) -> bool:
+    """Whether fused layers give the hidden states of the model's own."""
+    if not can_fuse(model.base_model):
+        return False
+    batches = [*join(pieces, budget=64), *pack(pieces, budget=64, masked=True)]
+    batches += pack([piece for tree in (_PROBE, _NEIGHBOUR) for piece in lay_out(tree, 0, shared=False)],
+        budget=64, masked=False)  # fmt: skip
+    with _quiet(model), torch.autocast("cpu", enabled=False), suppress(*_UNSERVED):
+        for batch in batches:
+            expected = run_body(model, batch, layers).flatten(0, 1)[columns_read(batch)]
+            gap = (_run_fused(model, batch, layers) - expected).abs().max()
+            if not gap <= _TOLERANCE[torch.float32] * expected.abs().max():
+                return False
+        return True
+    return False
 
 
 def _continues_prefixes(model: Any, layers: Layers) -> bool:
@@ -211,25 +231,48 @@ def _candidates(config: Any) -> Iterator[LogitScaling]:
     yield LogitScaling()
 
 
+def run_read(model: nn.Module, batch: Batch, layers: Layers | None, prefix: Prefix | None = None) -> Tensor:
+    """Last hidden states [P, D] of a batch where it is read, in the order of ``columns_read``."""
+    plain = prefix is None and not torch.is_autocast_enabled("cpu")
+    if plain and known(model).fuses and can_fuse(body_of(model)):
+        return _run_fused(model, batch, layers)
+    states = run_body(model, batch, layers, prefix).flatten(0, 1)
+    return states.index_select(0, torch.tensor(columns_read(batch), device=states.device))
+
+
+def _run_fused(model: nn.Module, batch: Batch, layers: Layers | None) -> Tensor:
+    inputs = _inputs(model, batch, layers, None)
+    body, mask = body_of(model), inputs.get("attention_mask")
+    return fused_states(body, batch, inputs["input_ids"], inputs.get("position_ids"), mask)
+
+
 def run_body(model: nn.Module, batch: Batch, layers: Layers | None, prefix: Prefix | None = None) -> Tensor:
     """Last hidden states [R, L, D] of a batch, whose rows all continue ``prefix``. Padding repeats a token of
     its row; nothing sees it."""
     inner = unwrap(model)
-    device = device_of(model)
-    rows = [[token for piece in row for token in piece.tokens()] for row in batch.rows]
-    tokens = torch.tensor([row + row[:1] * (batch.width - len(row)) for row in rows], device=device)
-    inputs: dict[str, Any] = {"input_ids": tokens, "use_cache": False}
-    if batch.joined or (batch.masked and layers is not None):
-        inputs["position_ids"] = _positions(batch, device) + (0 if prefix is None else prefix.length)
-    if batch.masked and layers is not None:
-        before = 0 if prefix is None else prefix.length
-        inputs["attention_mask"] = tree_masks(batch, layers, device=device, dtype=inner.dtype, before=before)
+    inputs = _inputs(model, batch, layers, prefix) | {"use_cache": prefix is not None}
     if prefix is not None:
-        inputs |= {"use_cache": True, "past_key_values": prefix.cache()}
+        inputs["past_key_values"] = prefix.cache()
     attention = in_blocks(inner, batch) if batch.joined else nullcontext()
-    with only_where_read(inner, batch, device), attention:
+    with only_where_read(inner, batch, device_of(model)), attention:
         output: Tensor = inner.base_model(**inputs)[0]
     return output
+
+
+def _inputs(
+    model: nn.Module, batch: Batch, layers: Layers | None, prefix: Prefix | None
+) -> dict[str, Tensor | Any]:
+    """Token ids, and where they are needed positions and masks."""
+    device, before = device_of(model), 0 if prefix is None else prefix.length
+    rows = [[token for piece in row for token in piece.tokens()] for row in batch.rows]
+    tokens = torch.tensor([row + row[:1] * (batch.width - len(row)) for row in rows], device=device)
+    inputs: dict[str, Any] = {"input_ids": tokens}
+    if batch.joined or (batch.masked and layers is not None):
+        inputs["position_ids"] = _positions(batch, device) + before
+    if batch.masked and layers is not None:
+        dtype = unwrap(model).dtype
+        inputs["attention_mask"] = tree_masks(batch, layers, device=device, dtype=dtype, before=before)
+    return inputs
 
 
 def _positions(batch: Batch, device: torch.device) -> Tensor:

@@ -16,10 +16,11 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from .last_layer import columns_read
 from .layers import watched
 from .masks import Layers
 from .packing import Batch, Read, Reading
-from .paths import run_body
+from .paths import run_read
 from .shared_prefix import Prefix
 from .trees import Tree
 
@@ -72,14 +73,18 @@ def visit(
     for batch in batches:
         reads, columns = _columns(batch)
         hidden, kept = _run(model, batch, layers, inner, last, prefix)
+        place_of = {column: place for place, column in enumerate(columns_read(batch))}
         for place, look in looks.items():
             cuts = [_cut_of(reading, place, len(read.columns)) for read in reads]
             chosen = [column for cut, read in zip(cuts, columns) for column in read[cut]]
             at = torch.tensor(chosen, dtype=torch.long, device=hidden.device)
+            read_at = torch.tensor(
+                [place_of[column] for column in chosen], dtype=torch.long, device=hidden.device
+            )
             sizes = [len(read[cut]) for cut, read in zip(cuts, columns)]
             targets = [t for read, size in zip(reads, sizes) for t in _targets(trees, read, place, size)]
             seen = Seen(
-                hidden=hidden[at] if last else hidden,
+                hidden=hidden.index_select(0, read_at) if last else hidden,
                 targets=torch.tensor(targets, dtype=torch.long, device=hidden.device),
                 inner={layer: states[at] for layer, states in kept.items()},
                 order=[(read.tree, read.branch, size) for read, size in zip(reads, sizes)],
@@ -97,12 +102,13 @@ def _run(
     last: bool,
     prefix: Prefix | None,
 ) -> tuple[Tensor, dict[int, Tensor]]:
-    """Last hidden states [R·L, D] (none without ``last``), and those after the inner layers."""
+    """Last hidden states [P, D] where the batch is read (none without ``last``), and those after the inner layers of
+    all its columns, [R·L, D] each."""
     if not inner:
-        return run_body(model, batch, layers, prefix).flatten(0, 1), {}
+        return run_read(model, batch, layers, prefix), {}
     states: Tensor | None = None
     with watched(model, inner, stop=not last) as kept:
-        states = run_body(model, batch, layers, prefix).flatten(0, 1)
+        states = run_read(model, batch, layers, prefix)
     flat = {layer: values.flatten(0, 1) for layer, values in kept.items()}
     return next(iter(flat.values()))[:0] if states is None else states, flat
 
