@@ -10,6 +10,7 @@ from measures.support import ScriptedJudge, ScriptedTarget, run
 from trueline.core.errors import InputError
 from trueline.core.messages import Completion, chat
 from trueline.core.protocols import Capability
+from trueline.measures.crosswalk import crosswalk
 from trueline.measures.from_file import measure_of_file, measure_of_record
 from trueline.measures.from_file.matching import holds, same
 
@@ -169,12 +170,25 @@ def test_a_record_makes_the_class_again_without_the_files(tmp_path):
     assert again.metrics[-1].groups == ("Europe",)
 
 
+def test_risks_are_kept_and_change_nothing_that_is_asked(tmp_path):
+    plain = measure_of_file(written(tmp_path, CHOICE))
+    cls = measure_of_file(written(tmp_path, {**CHOICE, "risks": {"owasp": ["LLM09"], "nist": ["2.10"]}}))
+    assert cls().fingerprint() == plain().fingerprint()
+    kept = json.loads(json.dumps(cls.record()))["definition"]["risks"]
+    words = crosswalk().including({"capitals": kept}).words("capitals")
+    assert words == "OWASP LLM Top 10 LLM09 Misinformation · NIST AI 600-1 2.10 Intellectual Property"
+
+
 @pytest.mark.parametrize(
     ("change", "data", "words"),
     [
         ({"kind": "quiz"}, CAPITALS, "kind: Input should be 'multiple_choice', 'exact_answer'"),
         ({"caution": ""}, CAPITALS, "caution: String should have at least 1 character"),
         ({"colums": {}}, CAPITALS, "colums: Extra inputs are not permitted (known: name, data, kind"),
+        ({"risks": {"owsap": ["LLM01"]}}, CAPITALS, "risks: give codes by list, of owasp, nist, ailuminate"),
+        ({"risks": {"owasp": ["LLM11"]}}, CAPITALS, "risks: owasp has no 'LLM11'; its codes are LLM01, LLM02"),
+        ({"risks": {"nist": [2.1]}}, CAPITALS, "write the code 2.1 of nist in quotes, or 2.10 is read as 2.1"),
+        ({"risks": {"nist": []}}, CAPITALS, "nist is a list of one code or more, such as ['2.1']"),
         ({"name": "My measure"}, CAPITALS, "name: String should match pattern"),
         ({"columns": {"prompt": "question"}}, CAPITALS, "the kind multiple_choice needs columns.options"),
         ({"max_tokens": 9}, CAPITALS, "max_tokens goes with exact_answer or contained_answer or refusal or judge"),

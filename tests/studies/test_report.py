@@ -74,3 +74,18 @@ def test_arms_that_learnt_from_own_answers_are_drawn_against_divergence(
 def test_paper_link() -> None:
     assert 'href="https://arxiv.org/abs/2009.11462"' in paper_link("Gehman et al. 2020, arXiv 2009.11462")
     assert paper_link("none & such") == "none &amp; such"
+
+
+def test_a_users_own_measure_touches_what_its_file_says(counter: Counter, tmp_path: Path) -> None:
+    (tmp_path / "own.csv").write_text("q,answer\nIs 2 even?,yes\nIs 3 even?,no\n", encoding="utf-8")
+    own = tmp_path / "own.yaml"
+    own.write_text(
+        "{name: own, data: own.csv, kind: exact_answer, caution: Two questions., risks: {owasp: [LLM09]}, "
+        "columns: {prompt: q, answer: answer}}",
+        encoding="utf-8",
+    )
+    run_study(make_plan(parse_spec({**STUDY, "measures": ["parity", str(own)]})), tmp_path / "out")
+    own.unlink()
+    shown = render(read_results(tmp_path / "out"))
+    assert "Touches: OWASP LLM Top 10 LLM09 Misinformation." in shown
+    assert "OWASP LLM Top 10 (2025): 1 of 10 touched" in shown

@@ -4,7 +4,7 @@ The table is ``crosswalk.yaml``; a contract test holds that every measure of the
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -45,8 +45,14 @@ class Crosswalk:
     reasons: Mapping[str, str]
     untouched: Mapping[str, Mapping[str, str]]
 
+    def including(self, own: Mapping[str, Mapping[str, Sequence[str]]]) -> "Crosswalk":
+        """The table with a user's own measures, by name, and what their files say that they touch."""
+        return replace(
+            self, touched={**self.touched, **{name: found for name, found in own.items() if found}}
+        )
+
     def words(self, measure: str) -> str | None:
-        """What a measure touches, in one line; None for a measure that has no entry (a user's own)."""
+        """What a measure touches, in one line; None for a measure that has no entry."""
         if measure in self.reasons:
             return f"no listed risk: {self.reasons[measure]}"
         if measure not in self.touched:

@@ -10,7 +10,7 @@ from typing import Any
 from markupsafe import Markup
 
 from trueline.core.measure import Metric
-from trueline.measures.crosswalk import Risk, crosswalk
+from trueline.measures.crosswalk import Crosswalk, Risk, crosswalk
 from trueline.studies.forgetting import forgetting
 from trueline.studies.frontier import Axis, Frontier, capability_axes, frontier, harm_axes
 from trueline.studies.results import ArmResult, CellResult, MetricResult, StudyResults
@@ -69,7 +69,7 @@ def render(results: StudyResults) -> str:
         words=words,
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         sources=_sources(results),
-        touches=crosswalk().words,
+        touches=_crosswalk(results).words,
         risks=_risks(results),
         totals=_totals(results),
     )
@@ -189,11 +189,17 @@ def _sources(results: StudyResults) -> list[tuple[str, str, int]]:
     return [(name, entry["digest"], entry["items"]) for name, entry in sorted(data.items())]
 
 
+def _crosswalk(results: StudyResults) -> Crosswalk:
+    """The shipped table, with what the study's own measures say that they touch."""
+    own = results.plan.get("own_measures", {})
+    return crosswalk().including({name: kept["definition"].get("risks", {}) for name, kept in own.items()})
+
+
 def _risks(results: StudyResults) -> Mapping[str, list[tuple[Risk, list[str]]]]:
     """Each published list of risks, with the titles of this study's measures that touch each of its entries."""
     titles = {cell.measure: cell.title for cell in results.cells}
     lists: dict[str, list[tuple[Risk, list[str]]]] = {}
-    for risk in crosswalk().risks():
+    for risk in _crosswalk(results).risks():
         asked = [titles[name] for name in risk.measures if name in titles]
         lists.setdefault(f"{risk.framework.title} ({risk.framework.edition})", []).append((risk, asked))
     return lists

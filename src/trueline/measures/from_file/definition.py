@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from trueline.core.errors import InputError
 from trueline.core.fingerprint import fingerprint
 from trueline.core.measure import Component
 from trueline.data.rows import read_text
 from trueline.measures.choices import Form
+from trueline.measures.crosswalk import crosswalk
 
 Kind = Literal["multiple_choice", "exact_answer", "contained_answer", "refusal", "judge"]
 SUFFIXES = (".yaml", ".yml")
@@ -40,7 +41,14 @@ ONLY: Mapping[str, tuple[Kind, ...]] = {
     "max_tokens": ("exact_answer", "contained_answer", "refusal", "judge"),
 }
 MAX_CATEGORIES = 20
-_UNSEEN = {"name", "title", "data", "caution", "source"}  # say nothing of what is asked or how it is judged
+_UNSEEN = {
+    "name",
+    "title",
+    "data",
+    "caution",
+    "source",
+    "risks",
+}  # say nothing of what is asked or how it is judged
 
 
 class Columns(BaseModel):
@@ -68,6 +76,7 @@ class Definition(BaseModel):
     wanted``) or not (``unwanted``); ``judge`` reports what a judge says of the answers (``worse`` says which way
     is harm). ``answer_is`` says how the right option is written: its ``text``, its ``letter``, or its ``index``
     counted from 0. ``categories`` are reported apart as well. ``caution`` is what nobody must read the number as.
+    ``risks`` names entries of published lists that the items touch: ``{owasp: [LLM06], nist: ["2.10"]}``.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -87,6 +96,25 @@ class Definition(BaseModel):
     max_tokens: Annotated[int, Field(ge=1)] = 256
     categories: Annotated[tuple[str, ...], Field(max_length=MAX_CATEGORIES)] = ()
     version: str = "1"
+    risks: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
+
+    @field_validator("risks", mode="before")
+    @classmethod
+    def _are_listed(cls, given: Any) -> Any:
+        lists = {each.key: each.entries for each in crosswalk().frameworks}
+        if not isinstance(given, Mapping) or not given.keys() <= lists.keys():
+            raise ValueError(f"give codes by list, of {', '.join(lists)}")
+        for key, codes in given.items():
+            if not isinstance(codes, list | tuple) or not codes:
+                raise ValueError(f"{key} is a list of one code or more, such as [{next(iter(lists[key]))!r}]")
+            for code in codes:
+                if not isinstance(code, str):
+                    raise ValueError(f"write the code {code!r} of {key} in quotes, or 2.10 is read as 2.1")
+                if code not in lists[key]:
+                    raise ValueError(f"{key} has no {code!r}; its codes are {', '.join(lists[key])}")
+            if len(set(codes)) < len(codes):
+                raise ValueError(f"{key} names a code twice")
+        return given
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> Self:
