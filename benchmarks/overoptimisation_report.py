@@ -1,0 +1,264 @@
+"""Fits, tables and the picture of what ``overoptimisation.py`` and ``overoptimisation_policies.py`` kept.
+
+For each method, size of the reward model and label noise, the forms of Gao et al. (arXiv 2210.10760) go through the
+points of all seeds, d = √KL:
+
+    best-of-n  R(d) = d (α − β d)        policy  R(d) = d (α − β log d)
+
+Points of a policy are means over ten stretches of its rollouts, those of best-of-n the counts n. 95 % intervals
+resample seeds and, within a seed, the rollouts of each stretch or the prompts. Contrasts of size and noise are paired
+over what else is the same, with a t interval over the pairs, runs being what varies.
+
+    python benchmarks/overoptimisation_report.py runs/overoptimisation --svg docs/overoptimisation.svg
+"""
+
+import argparse
+from collections.abc import Callable, Iterator, Sequence
+from math import sqrt
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from overoptimisation_cells import read_cells
+from scipy.special import stdtrit
+
+from trueline.core.statistics.overoptimisation import fit_overoptimisation
+from trueline.reports.curves import Curve, curve_chart
+from trueline.training.history import shifts
+from trueline.treatments.best_of_n import best_of_n_kl
+
+POINTS, RESAMPLES, SIZES = 10, 400, ("tiny", "small", "medium", "large")
+BESIDE = ("length", "entropy", "repetition", "refused", "truncated")
+Cell = dict[str, Any]
+STYLE = """
+svg { --ink: #1d2126; --soft: #5d6670; --line: #e2dfd9; --paper: #ffffff;
+  --hue1: #0072b2; --hue2: #d55e00; --hue3: #009e73; --hue4: #b0578d; font-family: system-ui, sans-serif; }
+@media (prefers-color-scheme: dark) { svg { --ink: #e8e6e1; --soft: #9aa4ae; --line: #2d333a; --paper: #14171a;
+  --hue1: #5bb2ee; --hue2: #ff9a4d; --hue3: #45d0a4; --hue4: #e58fc2; } }
+.grid { stroke: var(--line); } .tick { fill: var(--soft); font-size: 11px; }
+.axis { fill: var(--ink); font-size: 12px; }
+.line { fill: none; stroke: var(--hue); stroke-width: 1.8; } .dot { fill: var(--hue); stroke: var(--paper); }
+.hue1 { --hue: var(--hue1); } .hue2 { --hue: var(--hue2); } .hue3 { --hue: var(--hue3); } .hue4 { --hue: var(--hue4); }
+"""
+
+
+def is_policy(cell: Cell) -> bool:
+    """Whether it is a run, and not best-of-n."""
+    return "rollouts" in cell
+
+
+def points(cell: Cell, rng: np.random.Generator | None = None) -> np.ndarray:
+    """[points, 3]: √KL, gold gain, proxy gain in standard deviations of untreated answers; drawn anew with ``rng``."""
+    if not is_policy(cell):
+        gains = [np.array(cell[name]) for name in ("gold", "proxy")]
+        chosen = slice(None) if rng is None else rng.integers(gains[0].shape[1], size=gains[0].shape[1])
+        means = [gain[:, chosen].mean(axis=1) for gain in gains]
+        return np.column_stack([[sqrt(best_of_n_kl(n)) for n in cell["counts"]], *means])
+    table = np.array([[line["kl"], line["gold"], line["reward"]] for line in cell["rollouts"]])
+    parts = np.array_split(table, POINTS)
+    if rng is not None:
+        parts = [part[rng.integers(len(part), size=len(part))] for part in parts]
+    means = np.array([part.mean(axis=0) for part in parts])
+    return np.column_stack(
+        [
+            np.sqrt(np.maximum(means[:, 0], 0)),
+            means[:, 1] - cell["before"],
+            (means[:, 2] - cell["proxy_mean"]) / cell["proxy_sd"],
+        ]
+    )
+
+
+def fitted(tables: Sequence[np.ndarray], policy: bool) -> tuple[float, float, float, float | None]:
+    """α, β, the residual and the turn, through the points that moved away at all."""
+    pooled = np.concatenate(tables)
+    pooled = pooled[pooled[:, 0] > 0]
+    form = fit_overoptimisation(pooled[:, 0], pooled[:, 1], "rl" if policy else "best_of_n")
+    return form.alpha, form.beta, form.residual, form.turn
+
+
+def spans(cells: Sequence[Cell]) -> np.ndarray:
+    """[2, 4]: 95 % intervals of α, β and of gold and proxy at the end."""
+    rng, rows = np.random.default_rng(0), []
+    for _ in range(RESAMPLES):
+        chosen = [cells[i] for i in rng.integers(len(cells), size=len(cells))]
+        tables = [points(cell, rng) for cell in chosen]
+        alpha, beta, *_ = fitted(tables, is_policy(cells[0]))
+        rows.append([alpha, beta, *np.mean([table[-1, 1:] for table in tables], axis=0)])
+    return np.percentile(np.array(rows), [2.5, 97.5], axis=0)
+
+
+def groups(cells: Sequence[Cell]) -> Iterator[tuple[tuple[str, str, float], list[Cell]]]:
+    """The seeds of each method, size and noise."""
+    keys = dict.fromkeys((c["kind"], c["size"], c["noise"]) for c in cells)
+    for key in sorted(keys, key=lambda k: (k[0], SIZES.index(k[1]), k[2])):
+        yield key, [c for c in cells if (c["kind"], c["size"], c["noise"]) == key]
+
+
+def fits(cells: Sequence[Cell]) -> list[str]:
+    """A Markdown table: a row a method, size and noise."""
+    rows = [
+        "| method | reward model | label noise | seeds | its accuracy | α | β | turns at √KL | √KL at the end | gold "
+        "at the end | proxy at the end, sd |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for (kind, size, noise), some in groups(cells):
+        tables = [points(cell) for cell in some]
+        alpha, beta, _, turn = fitted(tables, is_policy(some[0]))
+        end, bounds = np.mean([table[-1] for table in tables], axis=0), spans(some)
+        told = [
+            f"{v:+.3f} [{low:+.3f}, {high:+.3f}]"
+            for v, low, high in zip((alpha, beta, end[1]), *bounds[:, :3])
+        ]
+        proxy = f"{end[2]:+.2f} [{bounds[0, 3]:+.2f}, {bounds[1, 3]:+.2f}]"
+        beyond = max(float(table[:, 0].max()) for table in tables)
+        where = "never" if turn is None else f"{turn:.2f}" if turn <= beyond else "beyond"
+        right = np.mean([cell["accuracy"] for cell in some])
+        rows.append(
+            f"| {kind} | {size} | {noise:.0%} | {len(some)} | {right:.2f} | {told[0]} | {told[1]} | {where} | "
+            f"{end[0]:.2f} | {told[2]} | {proxy} |"
+        )
+    return rows
+
+
+def interval(values: Sequence[float], digits: int = 3) -> str:
+    """The mean with its t interval."""
+    mean, n = float(np.mean(values)), len(values)
+    if n < 2:
+        return f"{mean:+.{digits}f} (n {n})"
+    half = float(stdtrit(n - 1, 0.975) * np.std(values, ddof=1) / sqrt(n))
+    return f"{mean:+.{digits}f} [{mean - half:+.{digits}f}, {mean + half:+.{digits}f}] (n {n})"
+
+
+def over_all(cells: Sequence[Cell]) -> list[str]:
+    """Each method over all of its reward models and seeds; how often it ends over-optimised."""
+    rows = [
+        "| method | gold at the best stretch | gold at the end | proxy at the end, sd | runs whose proxy rose and gold "
+        "fell, both clearly |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for kind in dict.fromkeys(cell["kind"] for cell in cells):
+        some = [cell for cell in cells if cell["kind"] == kind]
+        tables = [points(cell) for cell in some]
+        fooled = [exploited(cell) for cell in some if is_policy(cell)]
+        rows.append(
+            f"| {kind} | {interval([t[:, 1].max() for t in tables])} | {interval([t[-1, 1] for t in tables])} | "
+            f"{interval([t[-1, 2] for t in tables], 2)} | {f'{sum(fooled)} of {len(fooled)}' if fooled else '–'} |"
+        )
+    return rows
+
+
+def exploited(cell: Cell) -> bool:
+    """Whether the proxy rose and gold fell between the first and the last fifth of a run."""
+    found = shifts(cell["rollouts"])
+    reward, gold = found["reward"], found["gold"]
+    return reward.clear and reward.change > 0 and gold.clear and gold.change < 0
+
+
+def contrast(
+    cells: Sequence[Cell], name: str, low: Any, high: Any, read: Callable[[Cell], float]
+) -> list[float]:
+    """``read`` of cells at ``high`` less that at ``low``, all else being the same."""
+
+    def else_(cell: Cell) -> tuple[Any, ...]:
+        return tuple(cell[key] for key in ("kind", "size", "noise", "seed") if key != name)
+
+    before = {else_(cell): read(cell) for cell in cells if cell[name] == low}
+    return [
+        read(cell) - before[else_(cell)] for cell in cells if cell[name] == high and else_(cell) in before
+    ]
+
+
+def contrasts(cells: Sequence[Cell]) -> list[str]:
+    """What another size, and more noise, change of gold at the end."""
+    rows = ["| gold at the end | policies | best-of-n |", "| --- | --- | --- |"]
+    sizes = [size for size in SIZES if any(cell["size"] == size for cell in cells)]
+    noises = sorted({cell["noise"] for cell in cells})
+    asked = [("size", sizes[0], size) for size in sizes[1:]] + [
+        ("noise", noises[0], noise) for noise in noises[1:]
+    ]
+    for name, low, high in asked:
+        told = []
+        for policy in (True, False):
+            some = [cell for cell in cells if is_policy(cell) == policy]
+            found = contrast(some, name, low, high, lambda cell: float(points(cell)[-1, 1]))
+            told.append(interval(found) if found else "not run")
+        words = (
+            f"{low:.0%} to {high:.0%} label noise"
+            if name == "noise"
+            else f"reward model {high} instead of {low}"
+        )
+        rows.append(f"| {words} | {told[0]} | {told[1]} |")
+    return rows
+
+
+def beside(cells: Sequence[Cell]) -> list[str]:
+    """What else moved, first and last fifth of the rollouts."""
+    rows = [f"| method | {' | '.join(BESIDE)} |", f"| --- |{' --- |' * len(BESIDE)}"]
+    for kind in dict.fromkeys(cell["kind"] for cell in cells if is_policy(cell)):
+        found = [shifts(cell["rollouts"]) for cell in cells if cell["kind"] == kind]
+        told = [
+            f"{np.mean([one[name].start for one in found]):.2f} to {np.mean([one[name].end for one in found]):.2f} "
+            f"({min(one[name].end for one in found):.2f}–{max(one[name].end for one in found):.2f})"
+            for name in BESIDE
+        ]
+        rows.append(f"| {kind} | {' | '.join(told)} |")
+    return rows
+
+
+def picture(cells: Sequence[Cell]) -> str:
+    """Gold above and proxy below, a column a size of reward model, a line a method over its noises and seeds."""
+    kinds = list(dict.fromkeys(cell["kind"] for cell in cells))
+    sizes = [size for size in SIZES if any(cell["size"] == size for cell in cells)]
+    width, height, key = 400, 280, 18 * len(kinds)
+    panels = []
+    for row, (column, words) in enumerate(((1, "gold gain"), (2, "proxy gain, sd"))):
+        for place, size in enumerate(sizes):
+            curves = [
+                Curve(label=kind, points=_mean_points(cells, kind, size, column), hue=hue)
+                for hue, kind in enumerate(kinds, 1)
+            ]
+            chart = curve_chart(
+                [curve for curve in curves if curve.points], x_name=f"√KL, nats ({size} reward model)", y_name=words,
+                width=width, height=height,
+            )  # fmt: skip
+            at = (
+                f'x="{place * width}" y="{row * (height + key + 12)}" width="{width}" height="{height + key}"'
+            )
+            panels.append(chart.replace("<svg ", f"<svg {at} ", 1))
+    whole = f"0 0 {width * len(sizes)} {2 * (height + key + 12)}"
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{whole}" role="img" aria-label="Gold and proxy against √KL">'
+        f'<style>{STYLE}</style><rect width="100%" height="100%" fill="var(--paper)"/>{"".join(panels)}</svg>\n'
+    )
+
+
+def _mean_points(cells: Sequence[Cell], kind: str, size: str, column: int) -> list[tuple[float, float]]:
+    tables = [points(cell) for cell in cells if cell["kind"] == kind and cell["size"] == size]
+    return [(float(line[0]), float(line[column])) for line in np.mean(tables, axis=0)] if tables else []
+
+
+def main() -> None:
+    """Print the tables, write the picture."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--svg", type=Path)
+    options = parser.parse_args()
+    cells = [cell for cell in read_cells(options.folder) if cell["size"] != "gold"]
+    spent = sum(cell.get("cpu_seconds", 0.0) for cell in cells)
+    policies = sum(map(is_policy, cells))
+    print(
+        f"{policies} runs of policies ({spent:.0f} CPU s), {len(cells) - policies} reward models under best-of-n\n"
+    )
+    for table in (fits, over_all, contrasts, beside):
+        print("\n".join(table(cells)), end="\n\n")
+    for ideal in (cell for cell in read_cells(options.folder) if cell["size"] == "gold"):
+        told = [f"n = {n} {np.mean(gain):+.3f}" for n, gain in zip(ideal["counts"], ideal["gold"])]
+        print(f"gold as its own proxy, best-of-n from {ideal['before']:.3f}: {', '.join(told)}")
+    if options.svg:
+        options.svg.write_text(picture(cells))
+
+
+if __name__ == "__main__":
+    main()
