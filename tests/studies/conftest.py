@@ -1,7 +1,6 @@
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-import postgres_server
 import pytest
 import toy_study
 
@@ -21,17 +20,6 @@ def counter(monkeypatch: pytest.MonkeyPatch) -> Iterator[toy_study.Counter]:
     catalog.names.cache_clear()
     yield target
     catalog.names.cache_clear()
-
-
-@pytest.fixture(scope="session")
-def new_schema() -> Iterator[Callable[[], str]]:
-    """Makes an empty PostgreSQL schema and gives its URL; skips where no server can be started."""
-    pytest.importorskip("psycopg", reason="psycopg is not installed (the extra postgres)")
-    found = postgres_server.binaries()
-    if found is None:
-        pytest.skip("no PostgreSQL server is installed here (Debian: apt-get install postgresql)")
-    with postgres_server.running(found) as make:
-        yield make
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -172,8 +172,8 @@ class _Sequence:
         return int(ends[whole[-1]]) if len(whole) else 0
 
     def enough(self, truth: Floats) -> bool:
-        """Whether so many items are labelled that they correct the judge."""
-        return int((~np.isnan(truth)).sum()) >= LEAST_LABELS
+        """Whether so many items are labelled that they correct the judge: all that there are, or the usual number."""
+        return int((~np.isnan(truth)).sum()) >= max(1, min(LEAST_LABELS, (1 - GAPS) * len(truth)))
 
     def estimate(self, values: Floats, truth: Floats) -> Estimate:
         """``values`` [n] are the judge's on the drawn items, ``truth`` [n] the labels; NaN where there is none."""

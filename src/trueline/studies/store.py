@@ -9,6 +9,7 @@ answer that stands, they cost nothing).
 """
 
 import json
+import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -42,6 +43,7 @@ from .store_tables import (
 )
 
 __all__ = ["Store", "StoreFullError", "StoreReport", "StoredVerdict", "Usage", "response_key", "verdict_key"]
+ADDRESS = re.compile(r"[a-z][a-z0-9+]+:/")  # two letters or more: C:/ is a folder
 FLUSH_ROWS = 400
 FLUSH_SECONDS = 1.0
 READ_ROWS = 1000  # at a time
@@ -340,6 +342,11 @@ class Store:
 
 def make_folder(folder: Path) -> None:
     """Create an output folder, or say in one sentence why it cannot be written."""
+    if ADDRESS.match(str(folder)):
+        raise InputError(
+            f"{str(folder).partition(':')[0]}:// is an address and --out takes a folder: name the database in the "
+            "study file (store: URL)."
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
