@@ -1,9 +1,10 @@
 """Attention of trees that lie one after the other in one row, block by block: no padding and no dense mask.
 
 A dense mask makes a row of L tokens cost L² a head and layer, whatever it hides. What a tree needs is less: its trunk
-causally, and each segment over the trunk and itself. Here the row is cut into these blocks, and each goes through the
-model's own ``sdpa`` attention. So trees of any lengths share one row, in which every column is a token. Short segments
-of one trunk are taken together under a small mask, since a call costs about as much as sixty tokens.
+causally, and each segment over the trunk, the segments that it continues, and itself. Here the row is cut into these
+blocks, and each goes through the model's own ``sdpa`` attention. So trees of any lengths share one row, in which every
+column is a token. Short segments of one trunk are taken together under a small mask, since a call costs about as much
+as sixty tokens.
 
 Installed under its own name for the length of one forward pass, on models that let their attention be replaced; a
 probe (``paths``) shows first that it gives what separate rows give.
@@ -15,12 +16,14 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS, AttentionInterface
 
+from .beginnings import last_below
 from .packing import Batch, Piece
 
 NAME = "trueline_blocks"
@@ -31,11 +34,13 @@ _active = threading.local()
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Blocks:
-    """How a piece is cut: ``sizes`` in tokens; each block after the first sees the first and itself, as its mask says
-    (additive, [queries, first + size]). The first sees itself: causally, or as its own mask says. ``queries`` are the
-    tokens of each block that ask."""
+    """How a piece is cut: ``sizes`` in tokens; each block after the first sees the first, the piece's columns ``above``
+    it (those of segments that it continues, or None) and itself, as its mask says (additive, [queries, first + above +
+    size]). The first sees itself: causally, or as its own mask says. ``queries`` are the tokens of each block that ask.
+    """
 
     sizes: tuple[int, ...]
+    above: tuple[Tensor | None, ...]
     masks: tuple[Tensor, ...]
     queries: tuple[int, ...]
     first: Tensor | None = None
@@ -44,11 +49,28 @@ class Blocks:
 def blocks_of(piece: Piece, *, device: torch.device, dtype: torch.dtype) -> Blocks:
     """A trunk with at most one segment is one causal block."""
     if len(piece.segments) < 2:
-        return Blocks(sizes=(piece.length,), masks=(), queries=(piece.length,))
-    trunk, groups = len(piece.trunk), _grouped([len(segment) for segment in piece.segments])
-    masks = tuple(_mask(trunk, group, device=device, dtype=dtype) for group in groups)
-    sizes = (trunk, *map(sum, groups))
-    return Blocks(sizes=sizes, masks=masks, queries=sizes)
+        return Blocks(sizes=(piece.length,), above=(), masks=(), queries=(piece.length,))
+    lengths = [len(piece.trunk), *(len(segment.tokens) for segment in piece.segments)]
+    starts = list(accumulate(lengths, initial=0))
+    last = torch.tensor(last_below(piece.segments), device=device)
+    sizes, above, masks = [lengths[0]], [], []
+    for numbers in _grouped(lengths[1:]):
+        # in preorder, what is above a later segment of a group is above its first too, or in the group
+        before = _above(piece, numbers[0])
+        columns = [column for number in before for column in range(starts[number], starts[number + 1])]
+        part = torch.tensor([n for n in (*before, *numbers) for _ in range(lengths[n])], device=device)
+        masks.append(_mask(lengths[0], part, last, own=len(part) - len(columns), dtype=dtype))
+        above.append(torch.tensor(columns, device=device) if columns else None)
+        sizes.append(len(part) - len(columns))
+    return Blocks(sizes=tuple(sizes), above=tuple(above), masks=tuple(masks), queries=tuple(sizes))
+
+
+def _above(piece: Piece, number: int) -> list[int]:
+    """The segments that one continues, from the trunk on."""
+    found: list[int] = []
+    while number := piece.segments[number - 1].above:
+        found.insert(0, number)
+    return found
 
 
 def blocks_read(piece: Piece, blocks: Blocks) -> Blocks:
@@ -61,6 +83,7 @@ def blocks_read(piece: Piece, blocks: Blocks) -> Blocks:
         start += size
     return Blocks(
         sizes=blocks.sizes,
+        above=blocks.above,
         masks=tuple(
             mask if len(rows) == len(mask) else mask[rows] for mask, rows in zip(blocks.masks, asking[1:])
         ),
@@ -78,22 +101,25 @@ def _rows_of_causal(size: int, rows: Sequence[int]) -> Tensor | None:
 
 
 def _grouped(lengths: Sequence[int]) -> list[list[int]]:
-    """Segments that share a call, in their order."""
+    """The numbers of segments that share a call, in their order."""
     groups: list[list[int]] = []
-    for length in lengths:
-        if groups and sum(groups[-1]) + length <= _TOGETHER:
-            groups[-1].append(length)
-        else:
-            groups.append([length])
+    room = 0
+    for number, length in enumerate(lengths, 1):
+        if not groups or length > room:
+            groups.append([])
+            room = _TOGETHER
+        groups[-1].append(number)
+        room -= length
     return groups
 
 
-def _mask(trunk: int, lengths: Sequence[int], *, device: torch.device, dtype: torch.dtype) -> Tensor:
-    """0 where a token is seen, the dtype's minimum elsewhere: [n, trunk + n] for n tokens of segments."""
-    segment = torch.repeat_interleave(torch.tensor(lengths, device=device))
-    own = (segment[:, None] == segment[None, :]).tril()
-    mask = torch.zeros(len(segment), trunk + len(segment), dtype=dtype, device=device)
-    mask[:, trunk:].masked_fill_(~own, torch.finfo(dtype).min)
+def _mask(trunk: int, part: Tensor, last: Tensor, *, own: int, dtype: torch.dtype) -> Tensor:
+    """0 where a token is seen, the dtype's minimum elsewhere: [own, trunk + n], for the segments' numbers ``part`` [n]
+    of tokens above a group and its ``own``, and the ``last`` segment below each."""
+    query = part[len(part) - own :, None]
+    seen = ((part <= query) & (query <= last[part])).tril(diagonal=len(part) - own)
+    mask = torch.zeros(own, trunk + len(part), dtype=dtype, device=part.device)
+    mask[:, trunk:].masked_fill_(~seen, torch.finfo(dtype).min)
     return mask
 
 
@@ -106,17 +132,21 @@ def attend_blocks(attend: Attend, query: Tensor, key: Tensor, value: Tensor, cut
     queries = iter(torch.split(query, [count for blocks in cut for count in blocks.queries], dim=2))
     sizes = [size for blocks in cut for size in blocks.sizes]
     parts = zip(*(torch.split(tensor, sizes, dim=2) for tensor in (key, value)))
-    found = []
+    found, start = [], 0
     for blocks in cut:
         keys, values = next(parts)
         asking = next(queries)
         if blocks.queries[0]:
             found.append(attend(asking, keys, values, blocks.first, blocks.first is None))
-        for mask in blocks.masks:
-            asking, (own_keys, own_values) = next(queries), next(parts)
+        for mask, above in zip(blocks.masks, blocks.above):
+            asking, own = next(queries), next(parts)
             if len(mask):
-                seen = torch.cat([keys, own_keys], dim=2), torch.cat([values, own_values], dim=2)
-                found.append(attend(asking, *seen, mask, False))
+                seen = [(keys, values), own]
+                if above is not None:
+                    seen.insert(1, (key.index_select(2, above + start), value.index_select(2, above + start)))
+                seen_keys, seen_values = (torch.cat(each, dim=2) for each in zip(*seen))
+                found.append(attend(asking, seen_keys, seen_values, mask, False))
+        start += sum(blocks.sizes)
     return torch.cat(found, dim=1) if len(found) > 1 else found[0]
 
 

@@ -3,10 +3,11 @@
 Choosing between options, a preference pair, a ranked list, a group of rollouts, a set of canaries: each is
 one prompt with K continuations. Trees are packed into rows up to a token budget, each branch sees its trunk
 and itself, positions restart at each branch, and only the predicting positions go through the head, in
-chunks, to *readers*. Two paths give the same numbers: *tree* (one masked row) and *flat* (a plain causal row
-a branch), which serves where a tree is not exact (recurrent layers) or not worth it (one branch, or short
-trunks). ``plan`` says which was taken and what it saves. On a CPU, trees and rows that are not tiny are joined in
-one row without padding, which is attended block by block (``block_attention``).
+chunks, to *readers*. Without gradients, beginnings that branches share are computed once as well (``beginnings``).
+Two paths give the same numbers: *tree* (one masked row) and *flat* (a plain causal row a branch), which serves
+where a tree is not exact (recurrent layers) or not worth it (one branch, or short trunks). ``plan`` says which
+was taken and what it saves. On a CPU, trees and rows that are not tiny are joined in one row without padding,
+which is attended block by block (``block_attention``).
 
 On a GPU above about 4 k tokens a row, flex attention would be the faster mask; it is not built here.
 
@@ -18,11 +19,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, overload
 
+import torch
 from torch import Tensor, nn
 
 from trueline.core.errors import InputError
 
-from .heads import read_hidden
+from .heads import read_hidden, read_rows
 from .packing import Batch, Piece, Reading, join, lay_out, pack, worth_joining, worth_sharing
 from .paths import device_of, head_of, known, unwrap
 from .readers import Reader, log_probability
@@ -80,8 +82,9 @@ def plan(
     path: Path = "auto",
     reading: Reading = "predicting",
     prefix: Prefix | None = None,
+    fold: bool = False,
 ) -> Plan:
-    """How these trees would be scored.
+    """How these trees would be scored; ``fold`` shares the beginnings of branches, as is done without gradients.
 
     ``auto`` shares a trunk where that is exact and cheaper; ``tree`` shares every trunk, and raises
     InputError on a model where that is not exact; ``flat`` gives each branch its own row. Trees that
@@ -104,10 +107,10 @@ def plan(
     shared_trees = 0
     for index, tree in enumerate(trees):
         shared = path == "tree" or (
-            path == "auto" and found.path == "tree" and worth_sharing(tree, hidden, joined=joins)
+            path == "auto" and found.path == "tree" and worth_sharing(tree, hidden, joined=joins, fold=fold)
         )
         shared_trees += shared
-        for piece in lay_out(tree, index, shared=shared, reading=reading):
+        for piece in lay_out(tree, index, shared=shared, reading=reading, fold=fold):
             apart = masked if shared else plain
             (joined if joins and worth_joining(piece, window) else apart).append(piece)
     before = 0 if prefix is None else prefix.length
@@ -161,17 +164,20 @@ def score_trees(
 
     With ``readers``, each branch gets a tuple with what each reader says of its tokens instead.
     ``prefix`` was read before and is what all trees continue (``shared_prefix.read_prefix``, without
-    gradients). Differentiable when gradients are enabled; training or evaluation mode is left as the caller set it
+    gradients). Differentiable when gradients are enabled; without them, what branches have in common at their
+    beginnings is computed once. Training or evaluation mode is left as the caller set it
     (dropout makes the two paths differ). Raises InputError for a sequence beyond the model's positions or a
     token outside its vocabulary.
     """
-    head = head_of(model)
+    head, fold, chosen = head_of(model), not torch.is_grad_enabled(), readers or (log_probability,)
 
     def look(seen: Seen) -> tuple[Any, ...]:
-        return read_hidden(head, seen.hidden, seen.targets, readers or (log_probability,))
+        if fold:
+            return read_rows(head, seen.states, seen.rows, seen.targets, chosen)
+        return read_hidden(head, seen.hidden, seen.targets, chosen)
 
     scored = visit_trees(
-        model, trees, {"predicting": look}, token_budget=token_budget, path=path, prefix=prefix
+        model, trees, {"predicting": look}, token_budget=token_budget, path=path, prefix=prefix, fold=fold
     )
     return scored["predicting"] if readers else _only(scored["predicting"])
 
@@ -186,10 +192,11 @@ def visit_trees(
     token_budget: int = 8192,
     path: Path = "auto",
     prefix: Prefix | None = None,
+    fold: bool = False,
 ) -> dict[Place, list[list[tuple[Any, ...]]]]:
     """What each look finds in its place, per tree and branch, all in one forward pass (see ``visiting``)."""
     reading = reading_of(list(looks))
-    work = plan(model, trees, token_budget=token_budget, path=path, reading=reading, prefix=prefix)
+    work = plan(model, trees, token_budget=token_budget, path=path, reading=reading, prefix=prefix, fold=fold)
     _log.debug("%s", work.describe())
     layers = known(model).layers
     return visit(model, work.batches, trees, layers, looks, inner=inner, last=last, prefix=prefix)

@@ -99,6 +99,40 @@ def read_hidden(head: Head, hidden: Tensor, targets: Tensor, readers: Sequence[R
     return result
 
 
+def read_rows(
+    head: Head, states: Tensor, rows: Tensor, targets: Tensor, readers: Sequence[Reader]
+) -> tuple[Any, ...]:
+    """What each reader says of ``states[rows]``, without gradients: a row that several positions [P] have in common
+    goes through the head once."""
+    if len(states) >= len(rows):
+        return read_hidden(head, states.index_select(0, rows), targets, readers)
+    order = rows.argsort(stable=True)
+    rows, targets = rows[order], targets[order]
+    chunk, parts = head.chunk(states.device), []
+    with torch.no_grad():
+        for start in range(0, len(states), chunk):
+            logits = head(states[start : start + chunk])
+            here = (rows >= start) & (rows < start + chunk)
+            at, wanted = rows[here] - start, targets[here]
+            parts.append(tuple(_read_rows(reader, logits, at, wanted, chunk) for reader in readers))
+    result: tuple[Any, ...] = _pick(_join(parts), order.argsort())
+    return result
+
+
+def _read_rows(reader: Reader, logits: Tensor, rows: Tensor, targets: Tensor, chunk: int) -> Any:
+    if reader is log_probability:
+        return logits[rows, targets] - torch.logsumexp(logits, dim=-1)[rows]
+    return in_chunks(lambda at, wanted: reader(logits[at], wanted), rows, targets, chunk=chunk)
+
+
+def _pick(values: Any, order: Tensor) -> Any:
+    """A tensor, or a nested (named) tuple of tensors, in this order."""
+    if isinstance(values, Tensor):
+        return values[order]
+    parts = [_pick(value, order) for value in values]
+    return type(values)(*parts) if hasattr(values, "_fields") else tuple(parts)
+
+
 def _join(parts: list[Any]) -> Any:
     first = parts[0]
     if isinstance(first, Tensor):

@@ -8,13 +8,15 @@ never in columns of the row.
 Shapes: R rows, L columns.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from .packing import Batch
+from .beginnings import last_below
+from .packing import Batch, Piece
 
 # Attributes of configurations whose attention depends on a token's column, or whose windows we do not know.
 _BY_COLUMN = {
@@ -69,11 +71,12 @@ def tree_masks(
         batch, [[n for n, piece in enumerate(row) for _ in range(piece.length)] for row in batch.rows], -1
     )
     part = _table(batch, [[p for piece in row for p in piece.parts()] for row in batch.rows], -1)
+    last = _table(batch, [[p for piece in row for p in _last_parts(piece)] for row in batch.rows], -1)
     position = _table(batch, [[p for piece in row for p in piece.positions()] for row in batch.rows], 0)
-    group, part, position = group.to(device), part.to(device), position.to(device)
+    group, part, last, position = (table.to(device) for table in (group, part, last, position))
     column = torch.arange(batch.width, device=device)
     seen = (group[:, :, None] == group[:, None, :]) & (group >= 0)[:, :, None]
-    seen &= (part[:, None, :] == 0) | (part[:, :, None] == part[:, None, :])
+    seen &= (part[:, None, :] <= part[:, :, None]) & (part[:, :, None] <= last[:, None, :])
     seen &= column[:, None] >= column[None, :]
     itself = torch.eye(batch.width, dtype=torch.bool, device=device)
     distance = position[:, :, None] - position[:, None, :]
@@ -89,6 +92,12 @@ def tree_masks(
             built[reach] = additive.masked_fill_(~visible, torch.finfo(dtype).min)[:, None]
         masks[kind] = built[reach]
     return masks if len(masks) > 1 else next(iter(masks.values()))
+
+
+def _last_parts(piece: Piece) -> Iterator[int]:
+    """For each token, the number of the last part that may see it: its own, or one that continues it."""
+    last = last_below(piece.segments)
+    yield from (last[part] for part in piece.parts())
 
 
 def _table(batch: Batch, rows: list[list[int]], fill: int) -> Tensor:

@@ -1,8 +1,9 @@
 """Trees into rows: which tokens are computed once, which row holds them, and where each branch is read.
 
 A *piece* is what must lie in one row: a trunk with the segments that branch off it. A tree is either one
-piece (its trunk is computed once and a mask keeps the segments apart) or one piece a segment (*chains*, which
-need no mask: under causal attention right padding is never seen). Where attention runs block by block
+piece (its trunk is computed once and a mask keeps the segments apart) or one piece a branch (*chains*, which
+need no mask: under causal attention right padding is never seen). Beginnings that branches share can be *folded*: they
+are segments that others continue (``beginnings``). Where attention runs block by block
 (``block_attention``), pieces of any lengths are *joined* in one row without padding. The last token of a branch
 predicts nothing, so it is left out of the row: a tree of one-token options costs its trunk alone.
 
@@ -15,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from .beginnings import Segment, apart, folded
 from .trees import Tree
 
 Reading = Literal["predicting", "final", "whole"]
@@ -39,37 +41,38 @@ class Piece:
     """A trunk and its segments, laid out one after the other, and the branches read from them."""
 
     trunk: tuple[int, ...]
-    segments: tuple[tuple[int, ...], ...]
+    segments: tuple[Segment, ...]
     reads: tuple[Read, ...]
 
     @property
     def length(self) -> int:
         """Tokens in the row."""
-        return len(self.trunk) + sum(map(len, self.segments))
+        return len(self.trunk) + sum(len(segment.tokens) for segment in self.segments)
 
     @property
     def reach(self) -> int:
-        """Positions used: the trunk and its longest segment."""
-        return len(self.trunk) + max(map(len, self.segments), default=0)
+        """Positions used: the trunk and the deepest segment's end."""
+        ends = (segment.before + len(segment.tokens) for segment in self.segments)
+        return len(self.trunk) + max(ends, default=0)
 
     def tokens(self) -> Iterator[int]:
         """Token ids in row order."""
         yield from self.trunk
         for segment in self.segments:
-            yield from segment
+            yield from segment.tokens
 
     def positions(self) -> Iterator[int]:
-        """Position ids: each segment continues from the end of the trunk."""
-        start = len(self.trunk)
-        yield from range(start)
+        """Position ids: each segment continues from the end of what is above it."""
+        yield from range(len(self.trunk))
         for segment in self.segments:
-            yield from range(start, start + len(segment))
+            start = len(self.trunk) + segment.before
+            yield from range(start, start + len(segment.tokens))
 
     def parts(self) -> Iterator[int]:
         """0 for the trunk, 1 ... for the segments."""
         yield from (0 for _ in self.trunk)
         for number, segment in enumerate(self.segments, 1):
-            yield from (number for _ in segment)
+            yield from (number for _ in segment.tokens)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,8 +96,10 @@ class Batch:
         return sum(piece.length for row in self.rows for piece in row)
 
 
-def lay_out(tree: Tree, index: int, *, shared: bool, reading: Reading = "predicting") -> list[Piece]:
-    """The pieces of one tree: one when ``shared``, else one a segment.
+def lay_out(
+    tree: Tree, index: int, *, shared: bool, reading: Reading = "predicting", fold: bool = False
+) -> list[Piece]:
+    """The pieces of one tree: one when ``shared``, else one a branch. ``fold`` shares the branches' beginnings too.
 
     ``predicting`` reads a branch at the positions that predict its tokens (one column a token); ``final``
     reads it at its last token (one column; the end of the trunk when the branch is empty); ``whole`` at both
@@ -110,33 +115,43 @@ def lay_out(tree: Tree, index: int, *, shared: bool, reading: Reading = "predict
         groups = [[n for n in everyone if n not in long[1:]], *([n] for n in long[1:])]
     pieces = []
     for group in groups:
-        reads, segments, end = [], [], len(tree.trunk)
-        for number in group:
-            branch = tree.branches[number]
-            segment = branch[: len(branch) - unused]
-            line = (len(tree.trunk) - 1, *range(end, end + len(segment)))
-            columns = line[-1:] if reading == "final" else line[: len(branch) + (reading == "whole")]
+        used = [tree.branches[number][: len(tree.branches[number]) - unused] for number in group]
+        found = folded(used) if fold else apart(used)
+        lines, reads = _columns(len(tree.trunk), found.segments), []
+        for number, path in zip(group, found.paths):
+            line = lines[path[-1] if path else 0]
+            size = len(tree.branches[number]) + (reading == "whole")
+            columns = line[-1:] if reading == "final" else line[:size]
             reads.append(Read(tree=index, branch=number, columns=columns))
-            if segment:
-                segments.append(segment)
-                end += len(segment)
-        pieces.append(Piece(trunk=tree.trunk, segments=tuple(segments), reads=tuple(reads)))
+        pieces.append(Piece(trunk=tree.trunk, segments=found.segments, reads=tuple(reads)))
     return pieces
 
 
-def worth_sharing(tree: Tree, hidden: int, *, joined: bool = False) -> bool:
+def _columns(trunk: int, segments: Sequence[Segment]) -> list[tuple[int, ...]]:
+    """For the trunk and each segment, the columns from the trunk's last to its own end."""
+    lines: list[tuple[int, ...]] = [(trunk - 1,)]
+    end = trunk
+    for segment in segments:
+        lines.append((*lines[segment.above], *range(end, end + len(segment.tokens))))
+        end += len(segment.tokens)
+    return lines
+
+
+def worth_sharing(tree: Tree, hidden: int, *, joined: bool = False, fold: bool = False) -> bool:
     """Whether one row for all branches is cheaper than one causal row a branch, for ``hidden`` units a layer:
     a masked row, or one attended block by block."""
-    segments = [len(branch) - 1 for branch in tree.branches if len(branch) > 1]
-    if len(segments) < 2:
+    lines = [branch[:-1] for branch in tree.branches if len(branch) > 1]
+    if len(lines) < 2:
         return False
     trunk = len(tree.trunk)
-    apart = sum((trunk + n) * (1 + (trunk + n) / (8 * hidden)) for n in segments)
+    apart_cost = sum((trunk + n) * (1 + (trunk + n) / (8 * hidden)) for n in map(len, lines))
+    segments = (folded(lines) if fold else apart(lines)).segments
+    sizes = [(len(segment.tokens), trunk + segment.before + len(segment.tokens)) for segment in segments]
     if joined:
-        over = sum(n * (1 + (trunk + n) / (4 * hidden)) for n in segments)
-        return trunk * (1 + trunk / (8 * hidden)) + over < apart
-    width = trunk + sum(segments)
-    return width * (1 + width / (4 * hidden)) < apart
+        over = sum(n * (1 + end / (4 * hidden)) for n, end in sizes)
+        return trunk * (1 + trunk / (8 * hidden)) + over < apart_cost
+    width = trunk + sum(n for n, _ in sizes)
+    return width * (1 + width / (4 * hidden)) < apart_cost
 
 
 def worth_joining(piece: Piece, window: int | None) -> bool:

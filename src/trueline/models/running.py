@@ -119,7 +119,7 @@ def _score(model: Any, batch: Sequence[Request], token_budget: int, spend: Spend
                 prefix, tokens = read_prefix(unwrap(model), beginning, device_of(model)), family.shared
             with torch.no_grad():
                 found = scored(model, rest, token_budget, prefix)
-            tokens += plan(model, rest, token_budget=token_budget, prefix=prefix).tokens
+            tokens += plan(model, rest, token_budget=token_budget, prefix=prefix, fold=True).tokens
             spend(Usage(scored_tokens=tokens, flops=2.0 * parameters * tokens))
             last += zip(part, found)
     return last

@@ -42,7 +42,7 @@ def build_tree(wholes: Sequence[Sequence[int]], prompt: Sequence[int]) -> Tree:
     """
     if not wholes:
         raise InputError("no continuations were given; give at least one.")
-    cut = min(_common_prefix(prompt, whole) for whole in wholes)
+    cut = min(common_prefix(prompt, whole) for whole in wholes)
     if cut == 0:
         raise InputError(
             f"the prompt ({len(prompt)} tokens) and its {len(wholes)} continuations share no first token, "
@@ -51,7 +51,7 @@ def build_tree(wholes: Sequence[Sequence[int]], prompt: Sequence[int]) -> Tree:
     return Tree(trunk=tuple(prompt[:cut]), branches=tuple(tuple(whole[cut:]) for whole in wholes))
 
 
-def _common_prefix(a: Sequence[int], b: Sequence[int]) -> int:
+def common_prefix(a: Sequence[int], b: Sequence[int]) -> int:
     """How many leading tokens are equal."""
     for place, (x, y) in enumerate(zip(a, b)):
         if x != y:

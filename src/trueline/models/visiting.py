@@ -6,11 +6,12 @@ A branch of T tokens can be looked at in three places:
   *last*        the one position of its last token (of the trunk's, where the branch is empty).
 All places share one forward pass.
 
-Shapes: P positions of all branches of a batch, D hidden units.
+Shapes: C columns of a batch that are read, P positions of all its branches, D hidden units.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import torch
@@ -27,19 +28,26 @@ from .trees import Tree
 Place = Literal["predicting", "own", "last"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Seen:
     """What there is to read in one place of a batch's branches.
 
-    ``hidden`` [P, D] are the last hidden states (empty where no look was to go that far), ``targets`` [P] the
-    tokens that they predict, or their own. ``inner`` holds what inner layers return, [P, D] each. ``order``
-    has (tree, branch, positions) for each branch, in the order of P.
+    ``states`` [C, D] are the last hidden states of the columns that are read anywhere (empty where no look was to go
+    that far), ``rows`` [P] the places among them that are read here, ``targets`` [P] the tokens that they predict, or
+    their own. ``inner`` holds what inner layers return, [P, D] each. ``order`` has (tree, branch, positions) for each
+    branch, in the order of P.
     """
 
-    hidden: Tensor
+    states: Tensor
+    rows: Tensor
     targets: Tensor
     inner: Mapping[int, Tensor]
     order: Sequence[tuple[int, int, int]]
+
+    @cached_property
+    def hidden(self) -> Tensor:
+        """The last hidden states that are read here: [P, D]."""
+        return self.states.index_select(0, self.rows) if len(self.states) else self.states
 
 
 Look = Callable[[Seen], tuple[Any, ...]]
@@ -84,7 +92,8 @@ def visit(
             sizes = [len(read[cut]) for cut, read in zip(cuts, columns)]
             targets = [t for read, size in zip(reads, sizes) for t in _targets(trees, read, place, size)]
             seen = Seen(
-                hidden=hidden.index_select(0, read_at) if last else hidden,
+                states=hidden,
+                rows=read_at,
                 targets=torch.tensor(targets, dtype=torch.long, device=hidden.device),
                 inner={layer: states[at] for layer, states in kept.items()},
                 order=[(read.tree, read.branch, size) for read, size in zip(reads, sizes)],

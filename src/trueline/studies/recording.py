@@ -128,8 +128,8 @@ def _compact(completion: Completion) -> dict[str, Any]:
 
 def _compact_score(score: Score) -> dict[str, Any]:
     """Moments stand in a row only where they were asked for."""
-    row = asdict(score)
-    return row if score.moments else {k: v for k, v in row.items() if k != "moments"}
+    row = {"token_logprobs": score.token_logprobs, "prompt_tokens": score.prompt_tokens}
+    return {**row, "moments": score.moments} if score.moments else row
 
 
 def _score(row: Mapping[str, Any]) -> Score:
