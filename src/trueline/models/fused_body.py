@@ -20,7 +20,14 @@ from .fused_ops import enter, leave, rotation
 from .last_layer import columns_read
 from .packing import Batch
 
-_FAMILIES = ("llama.modeling_llama.Llama", "mistral.modeling_mistral.Mistral", "qwen2.modeling_qwen2.Qwen2")
+_FAMILIES = tuple(
+    f"transformers.models.{name}"
+    for name in (
+        "llama.modeling_llama.Llama",
+        "mistral.modeling_mistral.Mistral",
+        "qwen2.modeling_qwen2.Qwen2",
+    )
+)
 _KINDS = {
     "self_attn": "Attention",
     "mlp": "MLP",
@@ -30,12 +37,14 @@ _KINDS = {
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
+def family_of(body: Any) -> str | None:
+    """Where the classes of a decoder of this build come from, and how their names begin; None for others."""
+    return next((family for family in _FAMILIES if _is(body, f"{family}Model")), None)
+
+
 def can_fuse(body: Any) -> bool:
     """Whether every module of a decoder is one whose computation is written here, and may be passed by."""
-    name = f"{type(body).__module__}.{type(body).__qualname__}"
-    family = next(
-        (f"transformers.models.{f}" for f in _FAMILIES if name == f"transformers.models.{f}Model"), None
-    )
+    family = family_of(body)
     if family is None:
         return False
     if any(getattr(module, hooks) for module in body.modules() for hooks in _HOOKS):

@@ -80,7 +80,7 @@ class Sampler:
             while True:
                 SharedBatch(
                     self._model, self._ending, self._limits, self._sharing.bytes_per_token, self.counts,
-                    take_shared, deliver,
+                    take_shared, deliver, self._sharing.fused,
                 ).run()  # fmt: skip
                 if not plain:
                     return

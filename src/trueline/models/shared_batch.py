@@ -9,6 +9,7 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from .drawing import Drawer
+from .fused_step import can_step, fused_step
 from .paths import device_of
 from .prefix_attention import sharing
 from .prefix_cache import PrefixCache
@@ -31,7 +32,7 @@ class SharedBatch:
 
     def __init__(
         self, model: Any, ending: Ending, limits: Limits, bytes_per_token: int, counts: Counts, take: Take,
-        deliver: Deliver,
+        deliver: Deliver, fused: bool = False,
     ) -> None:  # fmt: skip
         self._model = model
         self._device = device_of(model)
@@ -48,6 +49,7 @@ class SharedBatch:
         self._groups = 0
         self._cache = PrefixCache()
         self._drawer = Drawer()
+        self._fused = fused and can_step(model)
 
     def run(self) -> None:
         """Until nothing runs and nothing waits."""
@@ -166,13 +168,17 @@ class SharedBatch:
         at = [
             0 if slot is None else len(slot.running.job.prompt) + len(slot.tokens) - 1 for slot in self._rows
         ]
+        tokens, places = torch.tensor(fed, device=self._device), torch.tensor(at, device=self._device)
         with sharing(self._model, self._cache):
-            logits = self._model(
-                input_ids=torch.tensor(fed, device=self._device)[:, None],
-                position_ids=torch.tensor(at, device=self._device)[:, None],
-                past_key_values=self._cache,
-                use_cache=True,
-            ).logits[:, -1]
+            if self._fused:
+                logits = fused_step(self._model, self._cache, tokens, places)
+            else:
+                logits = self._model(
+                    input_ids=tokens[:, None],
+                    position_ids=places[:, None],
+                    past_key_values=self._cache,
+                    use_cache=True,
+                ).logits[:, -1]
         self._counts.row_steps += len(self._rows)
         self._drawer.draw(logits, self._rows)
         for row, slot in enumerate(self._rows):
