@@ -74,7 +74,9 @@ def test_a_missing_verdict_may_have_been_anything_and_is_no_error_of_the_judge()
 def test_too_few_labels_leave_the_runs_own_sequence() -> None:
     items = [Item(id=str(n), prompt=chat("?")) for n in range(60)]
     same = verdicts(items, [0.0] * 60)
-    found = decide(same, same[:50], {str(n): (0.0, 0.0) for n in range(60)}, labelled=20)
+    order = [item for _, members in DrawOrder(same, seed=0).counted(RIGHT).clusters for item in members]
+    answered = [verdict for verdict in same if verdict.item in set(order[:50])]
+    found = decide(same, answered, {str(n): (0.0, 0.0) for n in range(60)}, labelled=20)
     assert found.state == "open" and found.corrected.judged is None
     assert (found.corrected.estimate.low, found.corrected.estimate.high) == (-1.0, 1.0)
 
