@@ -105,6 +105,9 @@ def test_five_sizes_with_three_seeds_have_a_law(
     assert curve.law.slope == pytest.approx(0.2) and curve.law.seed_sd == pytest.approx(0.05)
     assert not curve.inverse and curve.told[0].startswith("law: 0.1 +0.2·log10 x")
     assert size_chart(curve).count("<circle") == 15
+    assert size_chart(curve).count('class="law"') == 1 and 'class="law"' not in size_chart(
+        replace(curve, law=None)
+    )
 
 
 def test_capability_is_told_from_eight_models_on(

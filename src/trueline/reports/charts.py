@@ -17,6 +17,7 @@ from .axes import Scale, nice_ticks, spread
 from .words import is_share, number
 
 HUES = 7
+LAW_STEPS = 40
 
 
 def _limits(metric: Metric) -> tuple[float | None, float | None]:
@@ -136,7 +137,8 @@ def interval_bar(
 
 
 def size_chart(curve: ScaleCurve) -> str:
-    """A metric against scale (logarithmic), with intervals; the line goes through the mean of each size."""
+    """A metric against scale (logarithmic), with intervals; the line goes through the mean of each size, the dashed one
+    is the fitted law, where there is one."""
     metric, points = curve.metric, curve.points
     width, height, left, right, top, bottom = 300, 190, 44, 14, 12, 40
     values = [v for p in points for v in _ends(p.estimate)]
@@ -150,6 +152,11 @@ def size_chart(curve: ScaleCurve) -> str:
     parts = grid(x, y, [(scale, _millions(scale)) for scale in means], _ticks(metric, y))
     line = " ".join(f"{x(scale):.1f},{y(sum(seen) / len(seen)):.1f}" for scale, seen in means.items())
     parts.append(f'<polyline class="curve" points="{line}"/>')
+    if curve.law is not None:
+        ratio = max(sizes) / min(sizes)
+        steps = [min(sizes) * ratio ** (n / LAW_STEPS) for n in range(LAW_STEPS + 1)]
+        fitted = " ".join(f"{x(scale):.1f},{y.clip(curve.law.predict(scale)):.1f}" for scale in steps)
+        parts.append(f'<polyline class="law" points="{fitted}"/>')
     for p in points:
         at = x(p.scale)
         if p.estimate.low is not None and p.estimate.high is not None:

@@ -294,7 +294,8 @@ def _difference(
     value = float(values[1].mean() - values[0].mean())
     if min(map(len, values)) < FEWEST_SEEDS or all(np.ptp(v) == 0 for v in values):
         return value, None
-    return value, float(stats.ttest_ind(values[1], values[0], equal_var=False).pvalue)
+    told = [(float(v.mean()), float(v.std(ddof=1)), len(v)) for v in values[::-1]]
+    return value, float(stats.ttest_ind_from_stats(*told[0], *told[1], equal_var=False).pvalue)
 
 
 def _verdicts(results: StudyResults, cell: CellResult) -> list[Verdict]:
