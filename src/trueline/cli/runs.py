@@ -81,6 +81,7 @@ def run_methods(file: Path, out: Path | None, *, budget: str | None, only: str |
     from trueline.studies.comparison.results import read_comparison_results
     from trueline.studies.comparison.run import run_comparison
     from trueline.studies.comparison.spec import read_comparison
+    from trueline.studies.training_price import budget_words
 
     from .progress import Bars
 
@@ -95,6 +96,7 @@ def run_methods(file: Path, out: Path | None, *, budget: str | None, only: str |
             f"{arms} arms on {len(spec.evaluation)} unseen worlds with {len(spec.seeds)} seeds, "
             f"{len(spec.measures)} measures each."
         )
+        typer.echo(budget_words(spec))
         return
     use_available_cores()
     folder = out or Path("runs") / spec.name

@@ -122,8 +122,9 @@ def plan_table(plan: "Plan", console: Console) -> None:
     cells = plan.measurable
     console.print(
         f"{len(cells)} cells, {sum(c.requests for c in cells):,} requests; measuring takes roughly up to "
-        f"{plan.seconds() / 60:.0f} min (training comes on top)."
+        f"{plan.seconds() / 60:.0f} min."
     )
+    _training(plan, console)
     price = plan.cost()
     if price is not None:
         console.print(f"At the given tariff: roughly up to ${price:.2f}.")
@@ -133,6 +134,32 @@ def plan_table(plan: "Plan", console: Console) -> None:
         console.print("Primary hypotheses, named before the run:")
         for primary in plan.primary:
             console.print(escape(f"  {primary.measure}.{primary.metric} ({primary.attack}) on {primary.arm}"))
+
+
+def _training(plan: "Plan", console: Console) -> None:
+    """What the arms that train may take, where there are any."""
+    from trueline.studies.training_price import training_prices
+
+    prices = training_prices(plan)
+    if not prices:
+        return
+    table = _table("training (estimate)", "examples", "tokens", "GFLOPs", "time")
+    for each in prices:
+        tokens = "?" if each.tokens is None else f"{each.tokens:,.0f}"
+        flops = "?" if each.flops is None else f"{each.flops / 1e9:,.0f}"
+        table.add_row(escape(each.arm), f"{each.examples:,}", tokens, flops, _time(each.seconds))
+    console.print(table)
+    known = [each.seconds for each in prices if each.seconds is not None]
+    missing = (
+        f", {len(prices) - len(known)} arms that cannot be priced left out"
+        if len(known) < len(prices)
+        else ""
+    )
+    console.print(
+        f"Training takes roughly {_time(sum(known))} on top (an estimate from words and parameters{missing}; what is "
+        "trained already takes none).",
+        highlight=False,
+    )
 
 
 def _detection(plan: "Plan", effect: float, console: Console) -> None:
