@@ -1,16 +1,22 @@
-"""All measures on one real model, one after another in one process: what each takes, and the whole.
+"""All measures on one real model: what each takes, and the whole.
 
-    python benchmarks/full_pass.py FOLDER [--limit 100] [--threads 1] [--out runs/full_pass] [--only bbq]
+    python benchmarks/full_pass.py FOLDER [--limit 100] [--jobs 2] [--threads 1] [--out runs/full_pass] [--only bbq]
+
+Each of ``--jobs`` processes takes one measure after another, and keeps the model.
 
 Measures that need a user's list get a small one made here from public texts (a real list needs the model's own
 training data, so read their times, not their values); those that need the testbed are named and left out.
-Printed for each measure: CPU and wall seconds, the headline metric, verdicts and missing ones. The study is an
-ordinary one: ``trueline report OUT`` shows it.
+Printed for each measure: CPU and wall seconds, the headline metric, verdicts and missing ones. Each is a
+study of its own: ``trueline report OUT/MEASURE`` shows it.
 """
 
 import argparse
 import json
+import resource
+import sys
 import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +73,10 @@ def one(measure: str, options: dict[str, Any], model: str, limit: int, out: Path
         }
     )
     cpu, wall = time.process_time(), time.perf_counter()
-    run_study(make_plan(spec), out / measure)
+    try:
+        run_study(make_plan(spec), out / measure)
+    except TruelineError as error:
+        return f"{'':17}{measure:24} left out: {error}"
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
     (cell,) = read_results(out / measure).cells
     shown = cell.reason or "no headline"
@@ -82,21 +91,35 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("model")
     parser.add_argument("--limit", type=int, default=100)
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=1, help="measures at once, each in a process of its own")
+    parser.add_argument("--threads", type=int, default=1, help="threads of each process")
     parser.add_argument("--out", type=Path, default=Path("runs/full_pass"))
     parser.add_argument("--only", action="append", choices=sorted(names("measure")))
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    options.out.mkdir(parents=True, exist_ok=True)
+    if options.out.exists():
+        parser.error(
+            f"{options.out} is there, and what it holds would take no time: remove it, or give another --out"
+        )
+    options.out.mkdir(parents=True)
     given = lists(options.out, options.limit)
-    cpu, wall = time.process_time(), time.perf_counter()
-    print("  CPU s  wall s  measure")
-    for measure in options.only or names("measure"):
-        try:
-            print(one(measure, given.get(measure, {}), options.model, options.limit, options.out), flush=True)
-        except TruelineError as error:
-            print(f"{'':17}{measure:24} left out: {error}", flush=True)
-    print(f"{time.process_time() - cpu:7.1f} {time.perf_counter() - wall:7.1f}  all")
+    wall = time.perf_counter()
+    print("  CPU s  wall s  measure", flush=True)
+    with ProcessPoolExecutor(
+        options.jobs, get_context("spawn"), initializer=torch.set_num_threads, initargs=(options.threads,)
+    ) as pool:
+        asked = {
+            pool.submit(one, name, given.get(name, {}), options.model, options.limit, options.out): name
+            for name in options.only or names("measure")
+        }
+        failed = False
+        for number, done in enumerate(as_completed(asked), 1):
+            error = done.exception()
+            failed = failed or error is not None
+            line = done.result() if error is None else f"{'':17}{asked[done]:24} FAILED: {error!r}"
+            print(f"{line}  ({number} of {len(asked)})", flush=True)
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    print(f"{spent.ru_utime + spent.ru_stime:7.1f} {time.perf_counter() - wall:7.1f}  all, starting included")
+    sys.exit(failed)
 
 
 if __name__ == "__main__":
