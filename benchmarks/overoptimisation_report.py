@@ -22,12 +22,14 @@ import numpy as np
 from overoptimisation_cells import read_cells
 from scipy.special import stdtrit
 
+from trueline.core.statistics import method_estimate
 from trueline.core.statistics.overoptimisation import fit_overoptimisation
 from trueline.reports.curves import Curve, curve_chart
 from trueline.training.history import shifts
 from trueline.treatments.best_of_n import best_of_n_kl
 
 POINTS, RESAMPLES, SIZES = 10, 400, ("tiny", "small", "medium", "large")
+BUDGETS = (0.5, 1.0, 2.0)  # nats an answer
 BESIDE = ("length", "entropy", "repetition", "refused", "truncated")
 Cell = dict[str, Any]
 STYLE = """
@@ -132,19 +134,29 @@ def interval(values: Sequence[float], digits: int = 3) -> str:
 def over_all(cells: Sequence[Cell]) -> list[str]:
     """Each method over all of its reward models and seeds; how often it ends over-optimised."""
     rows = [
-        "| method | gold at the best stretch | gold at the end | proxy at the end, sd | runs whose proxy rose and gold "
+        "| method | gold at the end | proxy at the end, sd | ends with less gold than untreated | proxy rose and gold "
         "fell, both clearly |",
         "| --- | --- | --- | --- | --- |",
     ]
     for kind in dict.fromkeys(cell["kind"] for cell in cells):
         some = [cell for cell in cells if cell["kind"] == kind]
-        tables = [points(cell) for cell in some]
+        below = sum(float(points(cell)[-1, 1]) < 0 for cell in some)
         fooled = [exploited(cell) for cell in some if is_policy(cell)]
         rows.append(
-            f"| {kind} | {interval([t[:, 1].max() for t in tables])} | {interval([t[-1, 1] for t in tables])} | "
-            f"{interval([t[-1, 2] for t in tables], 2)} | {f'{sum(fooled)} of {len(fooled)}' if fooled else '–'} |"
+            f"| {kind} | {ends(some, 1)} | {ends(some, 2, 2)} | {below} of {len(some)} | "
+            f"{f'{sum(fooled)} of {len(fooled)}' if fooled else '–'} |"
         )
     return rows
+
+
+def ends(cells: Sequence[Cell], column: int, digits: int = 3) -> str:
+    """The mean at the end: over runs; of best-of-n over reward models and prompts, both of which vary."""
+    if is_policy(cells[0]):
+        return interval([float(points(cell)[-1, column]) for cell in cells], digits)
+    table = np.array([cell[("gold", "proxy")[column - 1]][-1] for cell in cells])
+    found = method_estimate(table)
+    shown = f"{found.value:+.{digits}f} [{found.low:+.{digits}f}, {found.high:+.{digits}f}]"
+    return f"{shown} (n {len(table)} × {table.shape[1]} prompts)"
 
 
 def exploited(cell: Cell) -> bool:
@@ -152,6 +164,27 @@ def exploited(cell: Cell) -> bool:
     found = shifts(cell["rollouts"])
     reward, gold = found["reward"], found["gold"]
     return reward.clear and reward.change > 0 and gold.clear and gold.change < 0
+
+
+def stopped(cell: Cell, budget: float) -> float:
+    """Gold gain over the last four rollouts before training would have ended under a KL budget, as ``kl_budget`` ends
+    it: where a rollout's KL exceeds it."""
+    lines = cell["rollouts"]
+    over = next((n for n, line in enumerate(lines) if line["kl"] > budget), len(lines))
+    return float(np.mean([line["gold"] for line in lines[max(0, over - 4) : max(over, 1)]])) - cell["before"]
+
+
+def budgets(cells: Sequence[Cell]) -> list[str]:
+    """What a KL budget would have kept."""
+    rows = [
+        f"| method | {' | '.join(f'gold, stopped at {b:g} nats' for b in BUDGETS)} | gold at the end |",
+        f"| --- |{' --- |' * (len(BUDGETS) + 1)}",
+    ]
+    for kind in dict.fromkeys(cell["kind"] for cell in cells if is_policy(cell)):
+        some = [cell for cell in cells if cell["kind"] == kind]
+        told = [interval([stopped(cell, budget) for cell in some]) for budget in (*BUDGETS, float("inf"))]
+        rows.append(f"| {kind} | {' | '.join(told)} |")
+    return rows
 
 
 def contrast(
@@ -251,7 +284,7 @@ def main() -> None:
     print(
         f"{policies} runs of policies ({spent:.0f} CPU s), {len(cells) - policies} reward models under best-of-n\n"
     )
-    for table in (fits, over_all, contrasts, beside):
+    for table in (fits, over_all, budgets, contrasts, beside):
         print("\n".join(table(cells)), end="\n\n")
     for ideal in (cell for cell in read_cells(options.folder) if cell["size"] == "gold"):
         told = [f"n = {n} {np.mean(gain):+.3f}" for n, gain in zip(ideal["counts"], ideal["gold"])]
