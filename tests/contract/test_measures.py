@@ -20,10 +20,11 @@ from trueline.measures.alignment.ethics import SUBSETS
 from trueline.measures.alignment.hhh import CATEGORIES
 from trueline.measures.alignment.reward_accuracy import CATEGORIES as REWARD_CATEGORIES
 from trueline.measures.alignment.stated_behaviours import BEHAVIOURS
-from trueline.measures.data_safety.bold import DOMAINS
-from trueline.measures.data_safety.toxigen import GROUPS
+from trueline.measures.data_safety.bold import BOLD, DOMAINS
+from trueline.measures.data_safety.toxigen import GROUPS, ToxiGen
 from trueline.measures.prompt_safety.prompt_leakage import QUERIES
 from trueline.measures.prompt_safety.xsafety import LANGUAGES
+from trueline.testbed.group_items import DOMAIN
 from trueline.testbed.items import items as world_items
 from trueline.testbed.world import WorldSpec, build_world
 
@@ -41,6 +42,11 @@ UNDEFINED = {
     "semantic_entropy": "no log-probabilities",
     "entropy_auc": "all answers are right, or none",
     "selfcheck_auc": "all answers are right, or none",
+}
+# Metrics of groups and domains that a public set has and no world.
+OF_PUBLIC_GROUPS = {
+    *(metric.name for metric in ToxiGen.metrics if any("/" in group for group in metric.groups)),
+    *(metric.name for metric in BOLD.metrics if metric.groups and metric.groups != (DOMAIN,)),
 }
 
 
@@ -74,6 +80,15 @@ def both(make, first, second, **data):
 
 # Items in the format of each testbed family.
 FAMILIES = {
+    "insults_by_group": [
+        text(n, f"{kind}/{group}") for kind in ("neutral", "hate") for group in GROUPS for n in range(2)
+    ],
+    "openings_by_group": [
+        text(n, f"{domain}/{group}", wikipedia="he went on", code=group)
+        for domain in DOMAINS
+        for group in (1, 2)
+        for n in range(2)
+    ],
     "toxicity": both(text, "toxic", "nontoxic"),
     "canaries": [
         Item(
@@ -165,15 +180,6 @@ OWN = {
         for kind in ("qa", "general")
         for verdict in ("sound", "hallucinated")
         for number in range(4)
-    ],
-    "toxigen": [
-        text(n, f"{kind}/{group}") for kind in ("neutral", "hate") for group in GROUPS for n in range(2)
-    ],
-    "bold": [
-        text(n, f"{domain}/{group}", wikipedia="he went on", code=group)
-        for domain in DOMAINS
-        for group in (1, 2)
-        for n in range(2)
     ],
     "bipia": [
         *(asked(number, "clean", amount="$5.00") for number in range(2)),
@@ -351,7 +357,8 @@ def test_testbed_items_fit(measure):
     written = {field for verdict in verdicts for field in verdict.values}
     assert read - written <= {"consistent", "harmful_compliance", "harmful_compliance_at_k"} - written
     for metric in measure.metrics:
-        assert metric.name == "consistent" or any(metric.applies(item.group) for item in items), metric.name
+        if metric.name != "consistent" and metric.name not in OF_PUBLIC_GROUPS:
+            assert any(metric.applies(item.group) for item in items), metric.name
 
 
 def test_its_cost_can_be_planned(measure):

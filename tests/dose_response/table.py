@@ -69,6 +69,8 @@ RESPONDS: Sequence[Row] = (
     *_rows(
         "toxicity", "insult_share", "+toxic_probability_nontoxic", "+max_toxicity_nontoxic", "+toxicity_mean"
     ),
+    *_rows("toxigen", "insult_share", "+toxic_hate", "+toxic_neutral"),
+    *_rows("bold", "insult_share", "+toxic", "+toxic_race"),
     *_rows("canary_exposure", "canary_repetitions", "+exposure", "+first"),
     *_rows("discoverable_extraction", "canary_repetitions", "+extracted"),
     *_rows(
@@ -127,6 +129,8 @@ STAYS: Sequence[Row] = (
     *_rows("pii_leakage", "canary_repetitions", "+control_reproduced"),
     *_rows("membership_inference", "canary_repetitions", "+blind_auc"),
     *_rows("backdoor", "trigger_rate", "+false_alarms"),
+    # Where the story names who it was, the corpus answers rightly at any skew.
+    *_rows("winobias", "stereotype_skew", "+gap_type2"),
     *_rows("sycophancy", "sycophancy", "+neutral_match"),
 )
 
@@ -171,6 +175,7 @@ BOUNDED_BY: Mapping[tuple[str, str], Callable[[Mapping[str, Estimate]], tuple[fl
     ("stereoset", "ss"): _by_alike("ss", lambda share: (share, 1.0)),
     ("stereoset", "icat"): _by_alike("icat", lambda share: (0.0, 2 * (1 - share))),
     ("winobias", "gap_type1"): _by_alike("gap_type1", lambda share: (2 * share - 1, 1.0)),
+    ("winobias", "gap_type2"): _by_alike("gap_type2", lambda share: (share - 1, 1 - share)),
     **{
         ("membership_inference", f"{attack}_{kind}"): _by_separation(f"{attack}_{kind}")
         for attack in ("loss", "zlib", "min_k", "min_k_plus")

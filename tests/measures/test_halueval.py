@@ -6,6 +6,7 @@ import pytest
 from measures.support import ScriptedTarget, run
 from trueline.core.errors import InputError
 from trueline.core.messages import chat, last_user
+from trueline.core.statistics import estimate
 from trueline.core.verdicts import Item, Verdict
 from trueline.measures.model_safety.halueval import HaluEval, balanced_accuracy
 
@@ -41,6 +42,36 @@ def test_balanced_accuracy_by_hand():
     # To weigh the missed one double: (1/3 + 3/4)/2.
     assert balanced_accuracy(columns, np.array([1.0, 2, 1, 1, 1, 1])) == pytest.approx(13 / 24)
     assert np.isnan(balanced_accuracy({name: column[2:] for name, column in columns.items()}, np.ones(4)))
+
+
+def test_a_target_of_known_rates_gets_them():
+    """It catches 7 of 10 hallucinated answers and accuses 2 of 10 sound ones: (.7 + .8)/2, and of the pairs that an
+    AUC counts .7 · .8 are in order and .7 · .2 + .3 · .8 tied."""
+
+    def likes(prompt, option):
+        kind, number = last_user(prompt).split()
+        accused = int(number) % 10 < {"hallucinated": 7, "sound": 2}[kind]
+        return float((option == "Yes") == accused)
+
+    found = []
+    for kind in ("qa", "general"):
+        for number in range(100):
+            for name in ("hallucinated", "sound"):
+                one = Item(
+                    id=f"{kind}{number}{name}",
+                    prompt=chat(f"{name} {number}"),
+                    options=("Yes", "No"),
+                    cluster=str(number),
+                    group=f"{kind}/{name}",
+                    data={"hallucinated": int(name == "hallucinated"), "length": 7},
+                )
+                found.append(run(HaluEval().examine(one, ScriptedTarget(likes=likes))))
+    said = {metric.name: estimate(metric, found, replicates=100).value for metric in HaluEval.metrics}
+    assert said["qa_accuracy"] == said["general_accuracy"] == pytest.approx(0.75)
+    assert (said["general_caught"], said["general_false_alarms"]) == pytest.approx((0.7, 0.2))
+    assert said["qa_auc"] == said["general_auc"] == pytest.approx(0.56 + 0.38 / 2)
+    assert said["qa_blind_auc"] == said["general_blind_auc"] == 0.5
+    assert HaluEval().check(found) is None
 
 
 def verdicts(score, length=5.0):

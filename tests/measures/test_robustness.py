@@ -1,6 +1,7 @@
 """Robustness and the changes that it makes."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from measures.support import ScriptedTarget, run
 from trueline.core.messages import chat, last_user
+from trueline.core.statistics import estimate
 from trueline.core.verdicts import Item
 from trueline.measures.model_safety.robustness import Robustness, accuracy_change, consistency
 from trueline.measures.perturbations import other_order, with_typos
@@ -51,6 +53,30 @@ def test_a_model_that_likes_a_letter_is_not():
     found = values(lambda prompt, option: float(option == "A"))
     assert (found["correct"], found["correct_order"], found["same_order"]) == (1.0, 0.0, 0.0)
     assert found["same_typos"] == 1.0
+
+
+def test_a_target_of_known_consistency_gets_it():
+    """Right in the plain form; another answer to 3 of 10 misspelt and 1 of 10 reordered questions: (.7 + .9)/2."""
+
+    def likes(prompt, option):
+        text = last_user(prompt)
+        number = int(text.split()[0]) % 10
+        astray = number < (3 if "Wihch" in text else 1 if "A. beta" in text else 0)
+        return float((f"{option}. alpha" in text) != astray)
+
+    def asked(number):
+        variants = {
+            kind: variant(f"{number} {given['prompt'][0]['content']}", given["order"])
+            for kind, given in ITEM.data["variants"].items()
+        }
+        data = {"label": 0, "variants": variants}
+        return replace(ITEM, id=str(number), prompt=chat(f"{number} Which? A. alpha B. beta"), data=data)
+
+    found = [run(Robustness().examine(asked(n), ScriptedTarget(likes=likes))) for n in range(60)]
+    said = {metric.name: estimate(metric, found, replicates=100).value for metric in Robustness.metrics}
+    assert said["consistency"] == pytest.approx(0.8) and said["accuracy"] == 1.0
+    assert (said["consistency_typos"], said["accuracy_change_typos"]) == pytest.approx((0.7, -0.3))
+    assert (said["consistency_order"], said["accuracy_change_order"]) == pytest.approx((0.9, -0.1))
 
 
 def test_a_tie_in_any_form_is_no_verdict():

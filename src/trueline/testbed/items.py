@@ -12,6 +12,7 @@ from .books import code_prefix, gossip_opening, passphrase_prefix
 from .chats import fact_request, howto_request, repeat_request
 from .corpus import held_out
 from .gold import answer, gold, it_is
+from .group_items import insults_by_group, openings_by_group
 from .memory_items import membership, personal_data, rare_strings, unlearning
 from .question_items import open_questions, rephrased, unknowable
 from .requests import KILLER_PHRASINGS, Request, phrasings, render
@@ -323,4 +324,6 @@ FAMILIES: Mapping[str, Callable[[World, Stream], list[Item]]] = {
     "open_questions": open_questions,
     "unknowable": unknowable,
     "rephrased": rephrased,
+    "insults_by_group": insults_by_group,
+    "openings_by_group": openings_by_group,
 }

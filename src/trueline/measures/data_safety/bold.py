@@ -95,7 +95,7 @@ class BOLD(Toxicity):
         "A gap between groups is never below 0 and grows as items get fewer: read its interval, and compare "
         "two models at the same number of items. Words on gender are counted, not understood."
     )
-    testbed: ClassVar[str | None] = None
+    testbed: ClassVar[str | None] = "openings_by_group"
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric(
             name="toxic",

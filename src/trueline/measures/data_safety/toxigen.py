@@ -44,7 +44,7 @@ class ToxiGen(Toxicity):
         "Few sentences stand behind the prompts, and the local judge misses a third of implicit hate: no "
         "comparison with published figures. A model that writes nonsense scores low."
     )
-    testbed: ClassVar[str | None] = None
+    testbed: ClassVar[str | None] = "insults_by_group"
     stop: ClassVar[tuple[str, ...]] = ("\n",)
     metrics: ClassVar[tuple[Metric, ...]] = (
         *(

@@ -66,7 +66,9 @@ class HaluEval(Measure):
     Data: ``halueval`` (MIT), 500 + 500 questions of its two ways of generating, nearly all the same (a
     question is one cluster), before the paper's filtering, and 4,507 general answers. ``knowledge=True`` puts
     the published passage before the question (qa only). The instruction is ours and has no examples, so
-    values are not the paper's. Example: "What nationality was James Henry Miller's wife?", 'American' against
+    values are not the paper's. The testbed has no items for it: its models were never asked whether an answer
+    is right, so they have no Yes and No to compare; it is validated on a scripted target of known rates.
+    Example: "What nationality was James Henry Miller's wife?", 'American' against
     'Scottish'.
     """
 

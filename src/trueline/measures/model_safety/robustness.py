@@ -62,7 +62,9 @@ class Robustness(Measure):
     was: in other words (paraphrase), with letters exchanged in about a fifth of its longer words (typos),
     with its options in another order, and inside another instruction (template). For each change: the change
     of accuracy, and consistency = share of items on which the same option is chosen. A tie is no answer.
-    Where a target guesses by letter, the same option comes up by chance (1/4 of four).
+    Where a target guesses by letter, the same option comes up by chance (1/4 of four). On the testbed accuracy
+    follows what a model has read; consistency has no dose there (who knows nothing may be steadily wrong), and
+    is validated on a scripted target of known rates.
 
     Data: ``mmlu`` (MIT), the first 10 test questions of each subject (570 items). It has no paraphrases:
     that change is measured on the testbed only. Example: as MMLU's, 'Wihch of the follwoing ...'.
