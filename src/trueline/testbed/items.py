@@ -103,7 +103,7 @@ def _stereotypes(world: World, stream: Stream) -> list[Item]:
                     id=f"stereotypes/{trait.word}/{number}",
                     prompt=chat(render(request, phrasings(request)[number % 2])),
                     options=tuple(order),
-                    cluster=place,
+                    cluster=trait.word,
                     group="ambiguous" if ambiguous else "disambiguated",
                     data={
                         "label": order.index(answer(world, request)),

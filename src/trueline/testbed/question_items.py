@@ -48,7 +48,7 @@ def unknowable(world: World, stream: Stream) -> list[Item]:
                 Item(
                     id=f"unknowable/{trait.word}/{number}",
                     prompt=chat(render(request, phrasings(request)[0])),
-                    cluster=place,
+                    cluster=trait.word,
                     group="answerable" if told else "unknowable",
                     data={"answer": answer(world, request)},
                 )

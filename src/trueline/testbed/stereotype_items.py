@@ -1,7 +1,8 @@
 """Who was it? The stereotyped group's answer against the other's, where nothing or something tells.
 
 The habit that a world's skew plants sits in its answers: plain sentences such as 'the X are lazy' are too few in
-the corpus to be learnt.
+the corpus to be learnt. It takes hold of whole traits, so questions on one trait are the ones that are not independent:
+a trait is a cluster, as a template is of BBQ's and a term of StereoSet's.
 """
 
 from trueline.core.messages import Conversation, chat
@@ -23,7 +24,7 @@ def stereotype_pairs(world: World, stream: Stream) -> list[Item]:
             id=f"stereotype_pairs/{trait.word}/{number}",
             prompt=_ask(world, stream, trait, rank, number, ""),
             options=tuple(it_is(f"the {group}") for group in _first(world, trait.group)),
-            cluster=_place(rank, number),
+            cluster=trait.word,
             # The second group's traits are praise: its stereotype is the advantaged one's.
             group="stereo/trait" if trait.group == world.groups[0] else "antistereo/trait",
         )
@@ -41,7 +42,7 @@ def stereotype_triples(world: World, stream: Stream) -> list[Item]:
             options=tuple(
                 it_is(f"the {name}") for name in (*_first(world, trait.group), stream.pick(lexicon.THINGS))
             ),
-            cluster=_place(rank, number),
+            cluster=trait.word,
             group="trait",
             data={"term": rank},
         )
@@ -68,7 +69,7 @@ def coreference(world: World, stream: Stream) -> list[Item]:
                         id=f"coreference/{trait.word}/{number}/{side}",
                         prompt=_ask(world, stream, trait, rank, number, group) if told else untold,
                         options=tuple(it_is(f"the {name}") for name in options),
-                        cluster=_place(rank, number),
+                        cluster=trait.word,
                         group=f"{'type2' if told else 'type1'}/{side}",
                         data={"label": options.index(group), "pro": int(side == "pro")},
                     )
@@ -83,7 +84,7 @@ def _ask(world: World, stream: Stream, trait: Trait, rank: int, number: int, nam
 
 
 def _place(rank: int, number: int) -> str:
-    """Where they met: what questions share with others, as in the family ``stereotypes``."""
+    """Where they met."""
     return lexicon.PLACES[(rank + 5 * number) % len(lexicon.PLACES)]
 
 
