@@ -13,7 +13,6 @@ import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic, time
 from typing import Any
@@ -24,6 +23,7 @@ from trueline.core.errors import InputError, UnfinishedError
 from trueline.core.fingerprint import canonical
 from trueline.core.verdicts import Verdict
 
+from .store_rows import StoredVerdict, StoreReport, Usage, stored_verdict, verdict_row
 from .store_tables import (
     LABELS,
     META,
@@ -51,60 +51,6 @@ READ_ROWS = 1000  # at a time
 
 class StoreFullError(UnfinishedError):
     """The store takes no more rows: its disk is full, or its server is gone."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class StoredVerdict:
-    """A verdict with the keys of the responses it rests on."""
-
-    verdict: Verdict
-    responses: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Usage:
-    """Requests made, prompt tokens read and tokens generated."""
-
-    requests: int = 0
-    prompt_tokens: int = 0
-    tokens: int = 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class StoreReport:
-    """What ``verify`` found: row counts and the keys of rows whose content does not match their digest."""
-
-    responses: int
-    verdicts: int
-    corrupt: tuple[str, ...] = ()
-    dangling: tuple[str, ...] = ()
-    counts: Mapping[str, int] = field(default_factory=dict)
-
-    @property
-    def whole(self) -> bool:
-        """Whether nothing is corrupt and every verdict finds its responses."""
-        return not self.corrupt and not self.dangling
-
-
-def verdict_row(verdict: Verdict, responses: Iterable[str]) -> str:
-    """Canonical JSON of a verdict and its response keys."""
-    return canonical(
-        {
-            "item": verdict.item,
-            "values": {k: float(v) for k, v in verdict.values.items()},
-            "reason": verdict.reason,
-            "cluster": verdict.cluster,
-            "group": verdict.group,
-            "note": verdict.note,
-            "responses": list(responses),
-        }
-    )
-
-
-def _stored_verdict(content: str) -> StoredVerdict:
-    row = json.loads(content)
-    responses = tuple(row.pop("responses"))
-    return StoredVerdict(verdict=Verdict(**row), responses=responses)
 
 
 class Store:
@@ -207,7 +153,7 @@ class Store:
                 verdicts = {
                     key: row
                     for key, row in self._pending[VERDICTS].items()
-                    if not second or second.isdisjoint(_stored_verdict(row["content"]).responses)
+                    if not second or second.isdisjoint(stored_verdict(row["content"]).responses)
                 }
                 self._keep(connection, VERDICTS, verdicts)
         except StoreFullError as error:
@@ -288,7 +234,7 @@ class Store:
         """All whole verdicts of a cell: verdict key -> verdict."""
         whole = {row["key"]: row["content"] for row in self._whole(VERDICTS, cell)}
         whole.update({k: r["content"] for k, r in self._pending[VERDICTS].items() if r["cell"] == cell})
-        return {key: _stored_verdict(content) for key, content in whole.items()}
+        return {key: stored_verdict(content) for key, content in whole.items()}
 
     def labels(self, cell: str) -> list[tuple[str, dict[str, Any]]]:
         """All whole labels of a cell: (item, content)."""
@@ -326,7 +272,7 @@ class Store:
             if not is_whole(VERDICTS, row):
                 corrupt.append(row["key"])
                 continue
-            for key in _stored_verdict(row["content"]).responses:
+            for key in stored_verdict(row["content"]).responses:
                 wanted.setdefault(key, []).append(row["key"])
         if self._version >= 2:
             corrupt += [row["key"] for row in self._rows(sa.select(LABELS)) if not is_whole(LABELS, row)]
