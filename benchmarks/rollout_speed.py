@@ -24,7 +24,7 @@ import torch
 from datasets import Dataset
 from speed.contenders import RATE, Setting, StepTimes, of_trl, quiet
 from speed.measuring import median, now
-from speed.models import FIRST, SHAPES, build, load, words
+from speed.models import END, FIRST, SHAPES, build, load, words
 from transformers import AutoTokenizer, PrinterCallback
 
 from trueline.core.messages import Conversation, chat
@@ -130,7 +130,7 @@ def run_trl(
             gradient_checkpointing=False,
             temperature=1.0,
             shuffle_dataset=False,
-            generation_kwargs={"eos_token_id": None},
+            generation_kwargs={"eos_token_id": None, "suppress_tokens": [END]},
         ),
         train_dataset=Dataset.from_list([{"prompt": prompt} for prompt in prompts]),
         processing_class=AutoTokenizer.from_pretrained(setting.folder),
