@@ -58,10 +58,10 @@ KEEPERS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "replay 10 %": ("replay", {**TUNING, "share": 0.1, "answer_tokens": 40}),
     "ewc 400": ("ewc", {**TUNING, "strength": 400.0}),
     "ewc 40000": ("ewc", {**TUNING, "strength": 40000.0}),
-    "resta 0.5": ("resta", {"strength": 0.5, "unaligned_settings": SFT}),
-    "resta 1": ("resta", {"strength": 1.0, "unaligned_settings": SFT}),
-    "safe_lora 0.35": ("safe_lora", {"threshold": 0.35, "unaligned_settings": SFT}),
-    "safe_lora 0.6": ("safe_lora", {"threshold": 0.6, "unaligned_settings": SFT}),
+    "resta 0.5": ("resta", {"strength": 0.5, "unaligned_settings": TUNING}),
+    "resta 1": ("resta", {"strength": 1.0, "unaligned_settings": TUNING}),
+    "safe_lora 0.35": ("safe_lora", {"threshold": 0.35, "unaligned_settings": TUNING}),
+    "safe_lora 0.6": ("safe_lora", {"threshold": 0.6, "unaligned_settings": TUNING}),
 }
 LEARNERS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "sft": ("sft", SFT),

@@ -16,7 +16,7 @@ from .pages import duration, quantity
 from .words import is_share
 
 CAPABILITY_LOSS = 0.05  # at equal capability: the accuracy that a treatment may cost
-LEAST_MISSING = 0.005  # of the verdicts; fewer are not worth the reader's time
+LEAST_MISSING = 0.01  # of the verdicts
 HUES = 7
 
 
