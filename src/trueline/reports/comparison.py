@@ -1,8 +1,7 @@
 """The report of a comparison of methods: what each bought, cost and needed; as Markdown, and as one offline page."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from html import escape
 from math import isfinite
 from pathlib import Path
 
@@ -11,13 +10,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from trueline.studies.arms import shown as shown_value
 from trueline.studies.comparison.results import CLAIM_SEEDS, KL, Axis, Change, Comparison, Row, at_equal
 
-from .axes import Scale, nice_ticks, spread
 from .pages import duration, quantity
+from .trade_off import trade_off_charts
 from .words import is_share
 
 CAPABILITY_LOSS = 0.05  # at equal capability: the accuracy that a treatment may cost
 LEAST_MISSING = 0.01  # of the verdicts
-HUES = 7
 
 
 def write_comparison(compared: Comparison, path: Path) -> Path:
@@ -32,15 +30,9 @@ def write_comparison(compared: Comparison, path: Path) -> Path:
     environment.filters.update(quantity=quantity, duration=duration)
     harms = harm_axes(compared)
     charts = [
-        (axis.title, chart, words)
+        (axis.title, drawn)
         for axis in harms
-        for chart, words in (
-            (
-                trade_off_chart(compared, axis, lambda row: row.kl, "divergence, nats an answer"),
-                "against the divergence from the untreated model",
-            ),
-        )
-        if chart
+        if (drawn := trade_off_charts(compared, axis, lambda row: row.kl, "divergence, nats an answer"))
     ]
     page = environment.get_template("comparison.html.j2").render(
         compared=compared,
@@ -318,87 +310,3 @@ def _markdown(lines: Sequence[Sequence[str]]) -> str:
     head, *body = lines
     rows = [f"| {' | '.join(head)} |", "|" + " --- |" * len(head)]
     return "\n".join([*rows, *(f"| {' | '.join(cells)} |" for cells in body)])
-
-
-def trade_off_chart(
-    compared: Comparison, axis: Axis, position: Callable[[Row], float | None], label: str
-) -> str:
-    """A metric against a row's position, a line a method through its strengths, with intervals of the change."""
-    points = [
-        (row, float(place), row.changes[axis])
-        for row in compared.rows
-        if axis in row.changes and (place := position(row)) is not None and isfinite(row.changes[axis].level)
-    ]
-    if len(points) < 2:
-        return ""
-    width, height, left, right, top, bottom = 640, 380, 62, 150, 18, 48
-    base = compared.untreated[axis]
-    xs = [0.0, *(x for _, x, _ in points)]
-    ys = [base] if isfinite(base) else []
-    for _, _, change in points:
-        ys.append(change.level)
-        if change.low is not None and change.high is not None and isfinite(base):
-            ys += [base + change.low, base + change.high]
-    floor = axis.definition.bounds[0] if isfinite(axis.definition.bounds[0]) else None
-    ceiling = axis.definition.bounds[1] if isfinite(axis.definition.bounds[1]) else None
-    x_low, x_high = spread(xs, floor_at=None, ceiling_at=None)
-    y_low, y_high = spread(ys, floor_at=floor, ceiling_at=ceiling)
-    x = Scale(low=x_low, high=x_high, start=left, end=width - right)
-    y = Scale(low=y_low, high=y_high, start=height - bottom, end=top)
-    parts = []
-    for value in nice_ticks(x_low, x_high):
-        if x_low <= value <= x_high:
-            parts.append(
-                f'<line class="grid" x1="{x(value):.1f}" x2="{x(value):.1f}" y1="{y.start}" y2="{y.end}"/>'
-            )
-            parts.append(
-                f'<text class="tick" x="{x(value):.1f}" y="{y.start + 16}" text-anchor="middle">{value:g}</text>'
-            )
-    for value in nice_ticks(y_low, y_high):
-        if y_low <= value <= y_high:
-            parts.append(
-                f'<line class="grid" x1="{x.start}" x2="{x.end}" y1="{y(value):.1f}" y2="{y(value):.1f}"/>'
-            )
-            parts.append(
-                f'<text class="tick" x="{x.start - 8}" y="{y(value) + 4:.1f}" text-anchor="end">'
-                f"{number(axis, value)}</text>"
-            )
-    if isfinite(base):
-        parts.append(
-            f'<line class="frontier" x1="{x.start}" x2="{x.end}" y1="{y(base):.1f}" y2="{y(base):.1f}"/>'
-        )
-    methods = list(dict.fromkeys(row.method for row, _, _ in points))
-    for number_of, method in enumerate(methods):
-        own = sorted(((px, change) for row, px, change in points if row.method == method), key=lambda p: p[0])
-        hue = f"hue{number_of % HUES}"
-        dash = ' stroke-dasharray="5 3"' if number_of >= HUES else ""
-        line = " ".join(f"{x(px):.1f},{y.clip(change.level):.1f}" for px, change in own)
-        parts.append(
-            f'<polyline class="{hue}" style="fill:none;stroke:var(--hue);stroke-width:1.8"{dash} points="{line}"/>'
-        )
-        for px, change in own:
-            if change.low is not None and change.high is not None and isfinite(base):
-                parts.append(
-                    f'<line class="whisker {hue}" x1="{x(px):.1f}" x2="{x(px):.1f}" '
-                    f'y1="{y.clip(base + change.low):.1f}" '
-                    f'y2="{y.clip(base + change.high):.1f}"/>'
-                )
-            parts.append(
-                f'<circle class="dot {hue}" cx="{x(px):.1f}" cy="{y.clip(change.level):.1f}" r="4"/>'
-            )
-        key = top + 14 + 18 * number_of
-        parts.append(
-            f'<line class="{hue}" style="stroke:var(--hue);stroke-width:1.8"{dash} '
-            f'x1="{width - right + 12}" x2="{width - right + 34}" y1="{key}" y2="{key}"/>'
-        )
-        parts.append(f'<text class="tick" x="{width - right + 40}" y="{key + 4}">{escape(method)}</text>')
-    parts.append(
-        f'<text class="tick" x="{(left + width - right) / 2}" y="{height - 8}" text-anchor="middle">'
-        f"{escape(label)}</text>"
-    )
-    title = f"{axis.title} against {label}, a line a method"
-    return (
-        f'<svg viewBox="0 0 {width} {max(height, top + 30 + 18 * len(methods))}" role="img" '
-        f'aria-label="{escape(title)}">'
-        f"<title>{escape(title)}</title>{''.join(parts)}</svg>"
-    )
