@@ -16,6 +16,12 @@ from .words import is_share
 
 CAPABILITY_LOSS = 0.05  # at equal capability: the accuracy that a treatment may cost
 LEAST_MISSING = 0.01  # of the verdicts
+LEGEND = (
+    "Level (paired change from the untreated model [95 % interval for new seeds and new items, on these worlds]); "
+    "shares in %. In brackets: uninformative. Bold: the interval excludes zero with five seeds or more; it is not "
+    "corrected for the number of cells. Missing: the share of verdicts that could not be had, of which neither level "
+    "nor change says anything."
+)
 
 
 def write_comparison(compared: Comparison, path: Path) -> Path:
@@ -37,6 +43,7 @@ def write_comparison(compared: Comparison, path: Path) -> Path:
     page = environment.get_template("comparison.html.j2").render(
         compared=compared,
         summary=summary(compared),
+        legend=LEGEND,
         untreated=untreated_words(compared),
         header=["method", "strength", *(axis.title for axis in compared.axes)],
         rows=[
@@ -296,14 +303,6 @@ def comparison_markdown(compared: Comparison) -> str:
         if len(lines) > 1:
             parts += ["", f"### {title}", "", _markdown(lines)]
     return "\n".join(parts) + "\n"
-
-
-LEGEND = (
-    "Level (paired change from the untreated model [95 % interval for new seeds and new items, on these worlds]); "
-    "shares in %. In brackets: uninformative. Bold: the interval excludes zero with five seeds or more; it is not "
-    "corrected for the number of cells. Missing: the share of verdicts that could not be had, of which neither level "
-    "nor change says anything."
-)
 
 
 def _markdown(lines: Sequence[Sequence[str]]) -> str:

@@ -12,9 +12,9 @@ from math import isfinite
 from trueline.studies.comparison.results import Axis, Change, Comparison, Row
 
 from .axes import Scale, nice_ticks, spread
+from .charts import HUES
 from .words import number
 
-HUES = 7
 LEFT, RIGHT, TOP, BOTTOM, WIDTH, HEIGHT = 62, 210, 18, 48, 700, 380
 
 

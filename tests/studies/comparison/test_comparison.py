@@ -1,6 +1,8 @@
 """The fair comparison: what a file may say, and a small one run, resumed, extended and reported."""
 
 import json
+import sqlite3
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from trueline.studies.comparison import run as running
 from trueline.studies.comparison.results import at_equal, read_comparison_results
 from trueline.studies.comparison.run import Trial, chosen, read_record, run_comparison
 from trueline.studies.comparison.spec import MethodSpec, parse_comparison, read_comparison
+from trueline.studies.results import read_results
 from trueline.testbed import build, embedded
 
 RATES = {"learning_rate": [3e-3, 1e-2]}
@@ -86,6 +89,26 @@ def test_a_comparison_is_run_resumed_extended_and_reported(compared):
         and "<svg" in page
         and "http://" not in page.replace("http://www.w3.org", "")
     )
+
+
+@pytest.mark.parametrize("seeds", [[0], [0, 1]])
+def test_a_missing_verdict_is_counted_whatever_the_seeds(worlds, tmp_path, seeds):
+    methods = [{"name": "self_reminder"}]
+    run_comparison(parse_comparison({**SMALL, "seeds": seeds, "methods": methods}), tmp_path)
+    whole = read_comparison_results(tmp_path, replicates=2)
+    axis = whole.best_axis
+    assert whole.rows[0].changes[axis].missing == 0
+    study = read_results(tmp_path / "evaluation", replicates=2)
+    arm = next(arm for arm in study.arms if arm.treatment == "self_reminder")
+    cell = study.cell(arm.label, axis.measure)
+    with closing(sqlite3.connect(tmp_path / "evaluation" / "store.sqlite")) as store, store:
+        store.execute(
+            'DELETE FROM verdicts WHERE "key" = (SELECT "key" FROM verdicts WHERE cell = ?)', [cell.key]
+        )
+    found = read_comparison_results(tmp_path, replicates=2).rows[0]
+    arms = len([arm for arm in study.arms if arm.treatment == "self_reminder"])
+    items = len(study.store.verdicts(cell.key)) + 1
+    assert found.changes[axis].missing == pytest.approx(1 / (items * arms))
 
 
 def test_other_terms_in_the_same_folder_are_refused(compared):

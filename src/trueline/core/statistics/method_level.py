@@ -20,8 +20,8 @@ LEAST_SEEDS = 5  # for a claim: with three the half-width is 4.30/√3 = 2.5 sta
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MethodEstimate:
-    """A method's mean over so many ``scores`` of seeds and items; ``missing`` ones are not in it. ``claimable`` is
-    False below five seeds."""
+    """A method's mean over seeds and items; ``missing`` scores are not in it. ``claimable`` is False below five
+    seeds."""
 
     value: float
     se: float
@@ -32,7 +32,6 @@ class MethodEstimate:
     seeds: int
     items: int
     clusters: int
-    scores: int
     missing: int
     claimable: bool
 
@@ -87,6 +86,6 @@ def method_estimate(
     return MethodEstimate(
         value=mean, se=se, low=mean - half, high=mean + half,
         p=t_two_sided_p(mean / se, df) if se > 0 else float(mean == 0), df=df,
-        seeds=seeds, items=table.shape[1], clusters=count, scores=known, missing=seeds * items - known,
+        seeds=seeds, items=table.shape[1], clusters=count, missing=seeds * items - known,
         claimable=seeds >= LEAST_SEEDS,
     )  # fmt: skip

@@ -17,7 +17,7 @@ import numpy as np
 from trueline.core.errors import InputError
 from trueline.core.measure import Metric
 from trueline.core.statistics import ConfidenceSet, MethodEstimate, confidence_set, method_estimate
-from trueline.core.statistics.arrays import t_quantile
+from trueline.core.statistics.arrays import Floats, t_quantile
 from trueline.core.verdicts import Verdict
 from trueline.studies.arms import shown
 from trueline.studies.results import ArmResult, StudyResults, read_results
@@ -28,6 +28,7 @@ from .spec import ComparisonSpec, MethodSpec
 
 KL = ("divergence", "kl", "direct")
 CLAIM_SEEDS = 5
+Table = tuple[Floats, list[str]]  # differences [seeds, items], and the items' clusters
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -264,7 +265,8 @@ def _change(
         for _, _, result in done
         if result.change is not None and result.change.low is not None and result.change.high is not None
     ]
-    estimates = _by_world(verdicts, [arm for arm, _, _ in done], axis)
+    tables = _by_world(verdicts, [arm for arm, _, _ in done], axis)
+    estimates = _estimates(tables)
     low = high = None
     if estimates:
         value = float(np.mean([e.value for e in estimates]))
@@ -286,28 +288,31 @@ def _change(
         error_items=float(np.mean(halves)) if halves else None,
         spread_seeds=float(np.std(values, ddof=1)) if len(values) > 1 else None,
         seeds=len({arm.seed for arm, _, _ in done}),
-        missing=sum(e.missing for e in estimates) / max(1, sum(e.missing + e.scores for e in estimates)),
+        missing=float(np.mean(np.concatenate([np.isnan(t).ravel() for t, _ in tables]))) if tables else 0.0,
         uninformative=any(cell.uninformative for _, cell, _ in done),
     )
 
 
-def _by_world(verdicts: _Verdicts, arms: Sequence[ArmResult], axis: Axis) -> list[MethodEstimate]:
-    """Crossed estimates on each world; empty where the metric is no mean of verdicts or seeds are too few."""
+def _by_world(verdicts: _Verdicts, arms: Sequence[ArmResult], axis: Axis) -> list[Table]:
+    """The differences on each world; empty where the metric is no mean of verdicts."""
     if axis.definition.kind == "statistic":
         return []
-    found = []
-    for target in dict.fromkeys(arm.target for arm in arms):
-        table, clusters = _table(verdicts, [arm for arm in arms if arm.target == target], axis)
-        if table is None or table.shape[0] < 2:
-            return []
-        examined = {name for name, column in zip(clusters, table.T) if not np.isnan(column).all()}
-        if len(examined) < 2:
-            return []
-        found.append(method_estimate(table, clusters))
-    return found
+    worlds = dict.fromkeys(arm.target for arm in arms)
+    tables = (_table(verdicts, [arm for arm in arms if arm.target == world], axis) for world in worlds)
+    return [table for table in tables if table[1]]
 
 
-def _table(verdicts: _Verdicts, arms: Sequence[ArmResult], axis: Axis) -> tuple[Any, list[str]]:
+def _estimates(tables: Sequence[Table]) -> list[MethodEstimate]:
+    """Crossed estimates, one a world; empty where one of them has too few seeds or clusters, or a seed no score."""
+    for differences, clusters in tables:
+        there = ~np.isnan(differences)
+        examined = {clusters[item] for item in np.flatnonzero(there.any(axis=0))}
+        if len(differences) < 2 or len(examined) < 2 or not there.any(axis=1).all():
+            return []
+    return [method_estimate(differences, clusters) for differences, clusters in tables]
+
+
+def _table(verdicts: _Verdicts, arms: Sequence[ArmResult], axis: Axis) -> Table:
     """Differences [seeds, items] from the untreated arm, NaN where either verdict is missing; and the items'
     clusters."""
     field = axis.definition.field or axis.definition.name
@@ -330,8 +335,6 @@ def _table(verdicts: _Verdicts, arms: Sequence[ArmResult], axis: Axis) -> tuple[
         return side[item].values.get(field, nan) if item in side else nan
 
     rows = np.array([[value(after, i) - value(before, i) for i in asked] for before, after in sides])
-    if not asked or np.isnan(rows).all(axis=1).any():
-        return None, []
     return rows, list(asked.values())
 
 
