@@ -47,20 +47,27 @@ def can_fuse(body: Any) -> bool:
     family = family_of(body)
     if family is None:
         return False
-    if any(getattr(module, hooks) for module in body.modules() for hooks in _HOOKS):
-        return False
-    if any("forward" in module.__dict__ for module in body.modules()):
-        return False
-    if any(
-        type(p) is not nn.Parameter or p.dtype != torch.float32 or p.device.type != "cpu"
-        for p in body.parameters()
-    ):
+    if not all(map(_untouched, body.modules())):
         return False
     return (
         type(body.embed_tokens) is nn.Embedding
         and _is(body.norm, f"{family}RMSNorm")
         and _is(body.rotary_emb, f"{family}RotaryEmbedding")
         and all(_known_layer(layer, family, body.training) for layer in body.layers)
+    )
+
+
+def _untouched(module: nn.Module) -> bool:
+    """No hook and no replaced forward, and plain parameters in fp32 on a CPU. Asked for every batch, so it looks into
+    the module's own dictionary, past torch's slow search for attributes."""
+    own = module.__dict__
+    return (
+        "forward" not in own
+        and not any(own[hooks] for hooks in _HOOKS)
+        and all(
+            p is None or (type(p) is nn.Parameter and p.dtype is torch.float32 and p.is_cpu)
+            for p in own["_parameters"].values()
+        )
     )
 
 
