@@ -13,6 +13,7 @@ from trueline.studies.comparison.results import CLAIM_SEEDS, KL, Axis, Change, C
 from .pages import duration, quantity
 from .trade_off import trade_off_charts
 from .words import is_share
+from .words import number as metric_number
 
 CAPABILITY_LOSS = 0.05  # at equal capability: the accuracy that a treatment may cost
 LEAST_MISSING = 0.01  # of the verdicts
@@ -114,10 +115,7 @@ def untreated_words(compared: Comparison) -> str:
 
 def number(axis: Axis, value: float, signed: bool = False) -> str:
     """A value of a metric: shares in %."""
-    if not isfinite(value):
-        return "–"
-    sign = "+" if signed else ""
-    return f"{100 * value:{sign}.1f}" if is_share(axis.definition) else f"{value:{sign}.3g}"
+    return metric_number(axis.definition, value, signed=signed) if isfinite(value) else "–"
 
 
 def level_and_change(axis: Axis, change: Change | None) -> tuple[str, str]:
