@@ -1,6 +1,7 @@
 """inspect-ai through a Trueline target: found by its entry point, asked by its own tasks."""
 
 import asyncio
+import gc
 import tomllib
 from pathlib import Path
 
@@ -16,6 +17,13 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 ROOT = Path(__file__).parents[2]
 ASKED = ("Say the words blue green.", "Say the words rope chair.", "Say the words kettle feather.")
+
+
+@pytest.fixture(autouse=True)
+def inspects_own_garbage():
+    """inspect-ai leaves streams open that warn when they are collected; here, not in a later test of this worker."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture
