@@ -18,7 +18,8 @@ from trueline.core.errors import MissingExtraError
 from trueline.core.fingerprint import fingerprint
 from trueline.core.measure import Measure, Metric
 from trueline.studies.measuring import planned_class
-from trueline.studies.results import ArmResult, CellResult, MetricResult, StudyResults
+from trueline.studies.metric_results import MetricResult
+from trueline.studies.results import ArmResult, CellResult, StudyResults
 from trueline.studies.store import StoredVerdict
 
 EXTRA = "inspect"

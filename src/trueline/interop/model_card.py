@@ -14,7 +14,8 @@ from trueline.core.fingerprint import canonical
 from trueline.core.measure import Metric
 from trueline.core.verdicts import Estimate
 from trueline.reports import words
-from trueline.studies.results import ArmResult, CellResult, MetricResult, StudyResults
+from trueline.studies.metric_results import MetricResult
+from trueline.studies.results import ArmResult, CellResult, StudyResults
 
 FILE = "README.md"
 TASK = "text-generation"

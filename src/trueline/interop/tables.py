@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from trueline.core.verdicts import Estimate
-from trueline.studies.results import ArmResult, CellResult, MetricResult, StudyResults
+from trueline.studies.metric_results import MetricResult
+from trueline.studies.results import ArmResult, CellResult, StudyResults
 
 ESTIMATES: dict[str, type] = {
     "study": str, "arm": str, "baseline": str, "target": str, "treatment": str, "parameters": str, "role": str,

@@ -8,7 +8,8 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from trueline.studies.arms import shown as shown_value
-from trueline.studies.comparison.results import CLAIM_SEEDS, KL, Axis, Change, Comparison, Row, at_equal
+from trueline.studies.comparison.changes import CLAIM_SEEDS, Axis, Change
+from trueline.studies.comparison.results import KL, Comparison, Row, at_equal
 
 from .pages import duration, quantity
 from .trade_off import trade_off_charts

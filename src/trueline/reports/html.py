@@ -13,7 +13,8 @@ from trueline.core.measure import Metric
 from trueline.measures.crosswalk import Crosswalk, Risk, crosswalk
 from trueline.studies.forgetting import forgetting
 from trueline.studies.frontier import Axis, Frontier, capability_axes, frontier, harm_axes
-from trueline.studies.results import ArmResult, CellResult, MetricResult, StudyResults
+from trueline.studies.metric_results import MetricResult
+from trueline.studies.results import ArmResult, CellResult, StudyResults
 from trueline.studies.scaling import ScaleCurve, scale_curves, told_of_capability, tracking_words
 
 from . import charts, words

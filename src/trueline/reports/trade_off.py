@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from html import escape
 from math import isfinite
 
-from trueline.studies.comparison.results import Axis, Change, Comparison, Row
+from trueline.studies.comparison.changes import Axis, Change
+from trueline.studies.comparison.results import Comparison, Row
 
 from .axes import Scale, nice_ticks, spread
 from .charts import HUES

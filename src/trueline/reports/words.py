@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 from trueline.core.measure import Metric
 from trueline.core.verdicts import Estimate
-from trueline.studies.results import CellResult, MetricResult
+from trueline.studies.metric_results import MetricResult
+from trueline.studies.results import CellResult
 
 ROUNDING = 1e-12  # sums in another order differ by this much: it is zero
 MARKS = {"better": "▲", "worse": "▼", "changed": "◆", "unclear": ""}

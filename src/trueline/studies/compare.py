@@ -7,7 +7,8 @@ from pathlib import Path
 from trueline.core.errors import unknown_name
 from trueline.core.verdicts import Estimate
 
-from .results import CellResult, MetricResult, read_results
+from .metric_results import MetricResult
+from .results import CellResult, read_results
 
 
 @dataclass(frozen=True, kw_only=True)

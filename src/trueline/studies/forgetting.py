@@ -14,7 +14,8 @@ Example::
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .results import CellResult, MetricResult, StudyResults
+from .metric_results import MetricResult
+from .results import CellResult, StudyResults
 
 CAPABILITY = "capability"
 Loss = tuple[CellResult, MetricResult]

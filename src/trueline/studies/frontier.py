@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from trueline.core.verdicts import Estimate
 
-from .results import CellResult, MetricResult, StudyResults
+from .metric_results import MetricResult
+from .results import CellResult, StudyResults
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,7 +34,8 @@ from trueline.core.statistics.scaling import (
 )
 from trueline.core.verdicts import Estimate, Verdict
 
-from .results import LEVEL, ArmResult, CellResult, StudyResults, applicable
+from .metric_results import LEVEL, applicable
+from .results import ArmResult, CellResult, StudyResults
 from .spec import PARAMETERS
 
 CAPABILITY = "capability"

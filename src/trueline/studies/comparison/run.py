@@ -14,9 +14,10 @@ from typing import Any
 
 from trueline.core.errors import InputError
 from trueline.core.fingerprint import canonical
+from trueline.studies.metric_results import MetricResult
 from trueline.studies.plan import Plan, make_plan
 from trueline.studies.progress import Progress, Silent
-from trueline.studies.results import MetricResult, StudyResults, read_results
+from trueline.studies.results import StudyResults, read_results
 from trueline.studies.run import RunReport, run_study
 from trueline.studies.store import make_folder
 
