@@ -52,7 +52,7 @@ def no_public_data(monkeypatch, tmp_path):
 def check(folder, method, rows, *options):
     path = folder / "rows.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    settings = ("--learning-rate", "1e-4", "--dial", "max_length=256")
+    settings = ("--learning-rate", "1e-4", "--set", "max_length=256")
     return trueline("align", "testbed", "--method", method, "--data", path, "--check", *settings, *options)
 
 

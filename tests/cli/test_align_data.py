@@ -43,7 +43,7 @@ def test_safe_answers_come_from_a_file_of_their_own(
     model: Path, pairs: Pairs, safe: Path, tmp_path: Path
 ) -> None:
     asked = ("align", model, "--data", pairs(), "--out", tmp_path / "out", *FAST, "--method")
-    trained = done(*asked, "safety_mixing", "--safety", safe, "--dial", "share=0.5").out.splitlines()[-1]
+    trained = done(*asked, "safety_mixing", "--safety", safe, "--set", "share=0.5").out.splitlines()[-1]
     assert told(trained)["data"]["examples"] == 4 + 2  # type: ignore[index]
     assert "give --safety FILE" in refused(*asked, "safety_mixing")
     assert "does not learn from safe answers to harmful requests" in refused(*asked, "sft", "--safety", safe)

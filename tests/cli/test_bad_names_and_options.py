@@ -84,13 +84,16 @@ def test_more_of_the_same_command_line(tmp_path: Path, model: Path) -> None:
         "align", model, "--method", "sft", "--beta", 1, *data, *out
     )
     assert "does not take the option 'tau'" in refused(
-        "align", model, "--method", "dpo", "--dial", "tau=0.1", *data, *out
+        "align", model, "--method", "dpo", "--set", "tau=0.1", *data, *out
     )
-    assert "--dial 'tau' is not NAME=VALUE" in refused(
-        "align", model, "--method", "ipo", "--dial", "tau", *data, *out
+    assert "--set 'tau' is not NAME=VALUE" in refused(
+        "align", model, "--method", "ipo", "--set", "tau", *data, *out
+    )
+    assert "the value is not YAML" in refused(
+        "align", model, "--method", "ipo", "--set", "tau=[0.1", *data, *out
     )
     assert "reduction 'max' is not known to ipo: give sum or mean" in refused(
-        "align", model, "--method", "ipo", "--dial", "reduction=max", *data, *out
+        "align", model, "--method", "ipo", "--set", "reduction=max", *data, *out
     )
     assert "does not train on data" in refused("align", model, "--method", "self_reminder", *data, *out)
     assert "did you mean dpo" in refused("align", model, "--method", "dop", *data, *out)

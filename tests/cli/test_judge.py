@@ -17,7 +17,7 @@ def labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_evaluate_list_show(labels: Path) -> None:
-    answer = done("judge", "evaluate", "refusal_keywords", "--labels", labels, "--with", "phrases=[sorry]")
+    answer = done("judge", "evaluate", "refusal_keywords", "--labels", labels, "--set", "phrases=[sorry]")
     assert "| model 1 | 4 | 1.000 [0.510, 1.000] | 4 |" in answer.out
     assert "corrected, transported" in answer.out
     card = Path(answer.out.splitlines()[-1])
@@ -34,7 +34,7 @@ def test_train_then_use_by_name(labels: Path, tmp_path: Path) -> None:
     trained = done("judge", "train", "--labels", labels, "--out", out).out
     assert "| model 1 | " in trained and "held out of training" in trained
     assert done("judge", "show", out / "card.json").out in trained
-    used = done("judge", "evaluate", "linear_folder", "--with", f"folder={out}", "--labels", labels).out
+    used = done("judge", "evaluate", "linear_folder", "--set", f"folder={out}", "--labels", labels).out
     assert "120 answers labelled by people" in used
     assert "is not empty" in refused("judge", "train", "--labels", labels, "--out", out)
     assert "show DIR/card.json" in refused("judge", "show", "linear_folder")
@@ -47,7 +47,7 @@ def test_train_a_transformer_then_use_it_by_name(labels: Path, tmp_path: Path) -
     trained = done("judge", "train", "--labels", labels, "--out", out, "--kind", "transformer").out
     assert "held out of training" in trained
     assert trained.splitlines()[-1] == f"{{judge: hf_classifier, model: {out}, label: positive}}"
-    options = ("--with", f"model={out}", "--with", "label=positive")
+    options = ("--set", f"model={out}", "--set", "label=positive")
     assert "120 answers" in done("judge", "evaluate", "hf_classifier", *options, "--labels", labels).out
     assert "is in its folder" in refused("judge", "show", "hf_classifier")
 
@@ -56,10 +56,10 @@ def test_bad_input(labels: Path, tmp_path: Path) -> None:
     assert "did you mean refusal_patterns" in refused(
         "judge", "evaluate", "refusal_patern", "--labels", labels
     )
-    wrong = refused("judge", "evaluate", "refusal_keywords", "--labels", labels, "--with", "words=[a]")
+    wrong = refused("judge", "evaluate", "refusal_keywords", "--labels", labels, "--set", "words=[a]")
     assert "does not take the option 'words'" in wrong
-    assert "is not KEY=VALUE" in refused(
-        "judge", "evaluate", "refusal_keywords", "--labels", labels, "--with", "words"
+    assert "is not NAME=VALUE" in refused(
+        "judge", "evaluate", "refusal_keywords", "--labels", labels, "--set", "words"
     )
     assert "cannot be read" in refused(
         "judge", "evaluate", "refusal_keywords", "--labels", tmp_path / "no.csv"

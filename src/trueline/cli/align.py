@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from trueline.core.errors import InputError
-
-from .options import Device, Dtype, Model, Out, Seed
+from .options import Device, Dtype, LearningRate, Lora, Model, Out, Seed, Settings, settings
 
 if TYPE_CHECKING:
     from trueline.studies.spec import TargetSpec
@@ -31,19 +29,17 @@ def align(
         typer.Option("--forget", help="Texts labelled forget or retain, for methods that unlearn."),
     ] = None,
     out: Out = Path("runs/align"),
-    epochs: Annotated[int | None, typer.Option("--epochs", help="Passes over the data.")] = None,
-    beta: Annotated[float | None, typer.Option("--beta", help="KL strength, where a method has it.")] = None,
-    dial: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--dial", help="Another dial of the method, NAME=VALUE; repeatable.", metavar="NAME=VALUE"
-        ),
+    epochs: Annotated[
+        int | None, typer.Option("--epochs", help="Passes over the data; default: the method's.")
     ] = None,
-    learning_rate: Annotated[float | None, typer.Option("--learning-rate")] = None,
-    batch_size: Annotated[int | None, typer.Option("--batch-size", min=1)] = None,
-    lora: Annotated[
-        bool, typer.Option("--lora", help="Train low-rank adapters instead of all weights.")
-    ] = False,
+    beta: Annotated[float | None, typer.Option("--beta", help="KL strength, where a method has it.")] = None,
+    learning_rate: LearningRate = None,
+    batch_size: Annotated[
+        int | None,
+        typer.Option("--batch-size", min=1, help="Examples an optimiser step; default: the method's."),
+    ] = None,
+    lora: Lora = False,
+    other: Settings = None,
     drop_bad: Annotated[
         bool, typer.Option("--drop-bad", help="Leave out rows with empty or identical answers.")
     ] = False,
@@ -82,7 +78,7 @@ def align(
         "lora": lora or None,
     }
     parameters = {name: value for name, value in chosen.items() if value is not None}
-    parameters |= dict(_named(text) for text in dial or ())
+    parameters |= settings(other)
     spec = TargetSpec(model=model, dtype=dtype, device=device)
     if check:
         _check(spec, method, parameters, data, safety, forget)
@@ -116,16 +112,6 @@ def align(
 
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
-
-
-def _named(text: str) -> tuple[str, Any]:
-    """NAME=VALUE; the value is read as in a study file."""
-    import yaml
-
-    name, equals, value = text.partition("=")
-    if not (name and equals and value):
-        raise InputError(f"--dial {text!r} is not NAME=VALUE; write for example --dial tau=0.1.")
-    return name.strip(), yaml.safe_load(value)
 
 
 def _check(

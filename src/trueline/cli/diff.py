@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .options import Detect, Device, Dtype, Limit, Model, Out, Seed
+from .options import Detect, Device, DryRun, Dtype, Limit, Model, Out, Seed
 
 
 def diff(
@@ -18,7 +18,7 @@ def diff(
     seed: Seed = 0,
     dtype: Dtype = "auto",
     device: Device = "cpu",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
+    dry_run: DryRun = False,
 ) -> None:
     """What did my fine-tune do? The same items asked of both models, with paired changes.
 

@@ -2,9 +2,11 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from .options import Settings, settings
 
 if TYPE_CHECKING:
     from trueline.judges.label_sets import LabelSet
@@ -23,10 +25,6 @@ class Kind(StrEnum):
     TRANSFORMER = "transformer"
 
 
-Options = Annotated[
-    list[str] | None,
-    typer.Option("--with", metavar="KEY=VALUE", help="An option of the judge (value in YAML); repeatable."),
-]
 Labels = Annotated[
     str,
     typer.Option(
@@ -38,31 +36,11 @@ Labels = Annotated[
 ]
 
 
-def judge_options(given: list[str] | None) -> dict[str, Any]:
-    """KEY=VALUE pairs with YAML values."""
-    import yaml
-
-    from trueline.core.errors import InputError
-
-    options = {}
-    for pair in given or []:
-        key, equals, text = pair.partition("=")
-        if not equals or not key:
-            raise InputError(
-                f"--with {pair!r} is not KEY=VALUE; write for example --with folder=models/guard."
-            )
-        try:
-            options[key] = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise InputError(f"--with {pair!r}: the value is not YAML; put it in quotes.") from error
-    return options
-
-
 @app.command()
 def evaluate(
     name: Annotated[str, typer.Argument(help="A judge (trueline list judges).")],
     labels: Labels,
-    options: Options = None,
+    options: Settings = None,
     threshold: Annotated[
         float, typer.Option("--threshold", min=0, max=1, help="From which value a yes is counted.")
     ] = 0.5,
@@ -85,7 +63,7 @@ def evaluate(
     from trueline.judges.label_sets import label_set
     from trueline.studies.judging import build_judge
 
-    given = judge_options(options)
+    given = settings(options)
     judge = build_judge({"judge": name, **given})
     found = label_set(labels)
     rows = list(found.rows)

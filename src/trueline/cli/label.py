@@ -22,7 +22,7 @@ def label(
         typer.Option("--n", min=2, help="Items to label, every arm's answer to each; a larger n adds items."),
     ] = 200,
     measure: Annotated[
-        str | None, typer.Option("--measure", help="Default: the first that a judge decides.")
+        str | None, typer.Option("-m", "--measure", help="Default: the first that a judge decides.")
     ] = None,
     metric: Annotated[
         str | None, typer.Option("--metric", help="Default: its judged headline metric.")

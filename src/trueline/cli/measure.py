@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .options import Detect, Device, Dtype, Limit, Model, Out, Quantize, Seed
+from .options import Detect, Device, DryRun, Dtype, Limit, MaxCost, Model, Out, Quantize, Seed
 
 
 def measure(
@@ -32,10 +32,8 @@ def measure(
             "--tariff", metavar="IN,OUT", help="An endpoint's price: US dollars a million tokens, in and out."
         ),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
-    max_cost: Annotated[
-        float | None, typer.Option("--max-cost", help="Refuse to start above this many US dollars.")
-    ] = None,
+    dry_run: DryRun = False,
+    max_cost: MaxCost = None,
 ) -> None:
     """Measure one model.
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .options import Detect, Limit, StudyFolder
+from .options import Detect, DryRun, Limit, MaxCost, StudyFolder
 
 app = typer.Typer(help="Run a study file, or verify what a study stored.", no_args_is_help=True)
 
@@ -16,19 +16,16 @@ def run_study_file(
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder for store and report; default runs/NAME.")
     ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the plan with its price and stop.")
-    ] = False,
-    max_cost: Annotated[
-        float | None, typer.Option("--max-cost", help="Refuse to start above this many US dollars.")
-    ] = None,
+    dry_run: DryRun = False,
+    max_cost: MaxCost = None,
     limit: Limit = None,
     detect: Detect = None,
     examples: Annotated[
         int | None, typer.Option("--examples", min=1, help="Training examples of trained treatments.")
     ] = None,
     budget: Annotated[
-        str | None, typer.Option("--budget", help="One of the budgets that a comparison file names: small.")
+        str | None,
+        typer.Option("--budget", help="One of the budgets that a comparison file names, e.g. small."),
     ] = None,
     only: Annotated[
         str | None, typer.Option("--only", help="Methods of a comparison file, by commas; others can follow.")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import Device, Dtype, Seed
+from .options import Device, Dtype, LearningRate, Lora, Seed
 
 if TYPE_CHECKING:
     from trueline.studies.subjects import Subject
@@ -28,11 +28,9 @@ def weak_to_strong(
     questions: Annotated[
         int, typer.Option("--n", min=30, help="Questions that the testbed asks, all parts together.")
     ] = 900,
-    epochs: Annotated[int, typer.Option("--epochs", min=1)] = 3,
-    learning_rate: Annotated[float | None, typer.Option("--learning-rate")] = None,
-    lora: Annotated[
-        bool, typer.Option("--lora", help="Train low-rank adapters instead of all weights.")
-    ] = False,
+    epochs: Annotated[int, typer.Option("--epochs", min=1, help="Passes over the data.")] = 3,
+    learning_rate: LearningRate = None,
+    lora: Lora = False,
     out: Annotated[
         Path, typer.Option("--out", help="Folder of the trained models and weak_to_strong.json.")
     ] = Path("runs/weak-to-strong"),

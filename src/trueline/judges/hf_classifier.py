@@ -1,7 +1,7 @@
 """Any transformers sequence-classification model as a judge (no paper; each model has its own card and licence).
 
 Value: the probability of one of its labels. What that label means, and how often the model errs on answers
-like yours, only labelled answers tell: ``trueline judge evaluate hf_classifier --with model=FOLDER --with
+like yours, only labelled answers tell: ``trueline judge evaluate hf_classifier --set model=FOLDER --set
 label=toxic --labels FILE``; a folder of ``trueline judge train --kind transformer`` brings its card.
 Example: ``{judge: hf_classifier, model: FOLDER, label: toxic}``.
 """

@@ -1,7 +1,7 @@
 """Is an answer true? Another model is asked, with the references before it (after TruthfulQA, arXiv 2109.07958).
 
 The paper's judge was fine-tuned on 22,000 marked answers and agreed with people on 90 to 96 % of a held-out model's
-(section 4.4); no such figure is known for yours: ``trueline judge evaluate truth_by_model --with target=FOLDER
+(section 4.4); no such figure is known for yours: ``trueline judge evaluate truth_by_model --set target=FOLDER
 --labels data:truthfulqa`` measures it. The reply counts if its first word is True or False. Example:
 ``{judge: truth_by_model, target: FOLDER}``.
 """
