@@ -13,7 +13,7 @@ token and no optimiser. Memory is how far each contender peaks, model and data i
 a process of its own.
 
 On a GPU (not run yet): ``--device cuda --dtype bf16 --shape 1b``; wall time stands for CPU time there, losses must
-agree to 2e-2, and ``--peak-tflops`` gives the share of the card's peak. Needs the extra ``peers``.
+agree to 2e-2, and ``--peak-tflops`` gives the share of the card's peak. Needs the extra ``dev``.
 """
 
 import argparse

@@ -158,6 +158,13 @@ def test_compare_and_gate_and_frontier(counter: Counter, tmp_path: Path) -> None
     assert drawn is not None and len(drawn.points) == 2
 
 
+def test_the_baseline_has_no_change_to_hold(counter: Counter, tmp_path: Path) -> None:
+    run(tmp_path, treatments=["none"])
+    rule = {"measure": "parity", "metric": "right", "of": "change", "max": 1}
+    (held,) = gate(read_results(tmp_path), Policy.model_validate({"rules": [rule]})).rules
+    assert held.outcome == "inconclusive" and "the baseline itself" in held.words
+
+
 def test_half_finished_gate_is_inconclusive(counter: Counter, tmp_path: Path) -> None:
     counter.fail_after = 3
     run(tmp_path, treatments=["none"])

@@ -31,7 +31,7 @@ def test_the_divergence_by_hand():
 @pytest.mark.parametrize("beta", [0.0, 0.1, 0.5, 0.9, 1.0])
 @pytest.mark.parametrize("temperature", [1.0, 2.0])
 def test_the_divergence_is_trls(beta, temperature):
-    pytest.importorskip("trl", reason="needs the extra peers: pip install 'trueline[peers]'")
+    pytest.importorskip("trl", reason="needs the extra dev: pip install 'trueline[dev]'")
     import warnings
 
     with warnings.catch_warnings():

@@ -1,4 +1,4 @@
-"""On frozen rollouts, loss and gradient of on-policy methods equal trl's (the extra ``peers``)."""
+"""On frozen rollouts, loss and gradient of on-policy methods equal trl's (the extra ``dev``)."""
 
 import warnings
 from dataclasses import replace
@@ -48,7 +48,7 @@ def their_inputs(examples):
 
 def theirs(kind, model, examples, folder, beta=0.0, **settings):
     """Loss and gradients by trl's own loss function."""
-    trl = pytest.importorskip("trl", reason="needs the extra peers: pip install 'trueline[peers]'")
+    trl = pytest.importorskip("trl", reason="needs the extra dev: pip install 'trueline[dev]'")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from datasets import Dataset

@@ -1,4 +1,4 @@
-"""Trajectories equal trl's, on the same data, order and learning rates (the extra ``peers``)."""
+"""Trajectories equal trl's, on the same data, order and learning rates (the extra ``dev``)."""
 
 import warnings
 from dataclasses import dataclass, replace
@@ -113,7 +113,7 @@ def theirs(kind, start, rows, work, accumulate=1, **dials):
 
 def both(tmp_path, objective, kind, rows, examples, **dials):
     """Our history and trl's logs, after a look at the tokens and at where the two ended."""
-    pytest.importorskip("trl", reason="needs the extra peers: pip install 'trueline[peers]'")
+    pytest.importorskip("trl", reason="needs the extra dev: pip install 'trueline[dev]'")
     start = value_llama() if REWARD in objective.reads else llama()
     logs, their_model, tokens = theirs(kind, start, rows, tmp_path / "trl", **dials)
 

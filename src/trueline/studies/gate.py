@@ -136,13 +136,16 @@ def _judge(results: StudyResults, rule: Rule, cell: CellResult) -> tuple[Outcome
         raise InputError(f"{rule.measure} has no metric {rule.metric!r} here; it has: {known}.")
     estimate = result.estimate if rule.of == "value" else result.change
     if estimate is None or estimate.value is None:
-        return (
-            "inconclusive",
-            f"no {rule.of}: {estimate.note if estimate else 'the baseline was not measured'}",
-        )
+        return "inconclusive", f"no {rule.of}: {estimate.note if estimate else _why_no_change(results, cell)}"
     low, high = _ends(estimate)
     words = f"{rule.of} {estimate.value:.4g} [{low:.4g}, {high:.4g}] {estimate.interval}, n = {estimate.n}"
     return _compare(rule, estimate.value, low, high), words
+
+
+def _why_no_change(results: StudyResults, cell: CellResult) -> str:
+    if any(arm.label == arm.baseline == cell.arm for arm in results.arms):
+        return "this arm is the baseline itself; add a treated arm, or compare two models by trueline diff"
+    return "the baseline was not measured"
 
 
 def _ends(estimate: Estimate) -> tuple[float, float]:
