@@ -58,6 +58,24 @@ def test_what_is_to_be_forgotten_comes_from_either_option(model: Path, forget: P
     assert f"--data {forget} is not used" in refused(*asked, "--forget", forget, "--data", forget)
 
 
+def test_a_reward_and_a_cost_model_are_folders_that_others_take(
+    model: Path, pairs: Pairs, tmp_path: Path
+) -> None:
+    rows = [json.loads(line) for line in pairs().read_text().splitlines()]
+    known = written(
+        tmp_path / "known.jsonl", [{**row, "chosen_safe": True, "rejected_safe": False} for row in rows]
+    )
+    asked = ("align", model, "--data", known, "--out", tmp_path / "out", *FAST, "--method")
+    reward, cost = (done(*asked, kind).out.splitlines()[-1] for kind in ("reward", "cost"))
+    assert {"accuracy", "mean_reward"} <= told(reward)["history"][0].keys()  # type: ignore[index]
+    assert {"order_accuracy", "sign_accuracy"} <= told(cost)["history"][0].keys()  # type: ignore[index]
+    few = ("--set", "max_tokens=4", "--set", f"reward={reward}", "--set", f"cost={cost}")
+    policy = done(*asked, "safe_rlhf", *few).out.splitlines()[-1]
+    assert {"reward", "cost", "lambda"} <= told(policy)["history"][0].keys()  # type: ignore[index]
+    assert "does not say which of its answers are safe" in refused(*asked, "cost", "--data", pairs())
+    assert "does not take the option 'beta'" in refused(*asked, "reward", "--beta", 0.1)
+
+
 def test_what_trains_no_weights_is_refused(model: Path, pairs: Pairs, tmp_path: Path) -> None:
     asked = ("align", model, "--data", pairs(), "--out", tmp_path / "out", "--method")
     for method in ("caa", "dexperts"):

@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 
 def align(
     model: Model,
-    method: Annotated[str, typer.Option("--method", help="A method of docs/methods.md, for example dpo.")],
+    method: Annotated[
+        str,
+        typer.Option(
+            "--method",
+            help="A method of docs/methods.md, for example dpo; reward or cost for a reward or cost model.",
+        ),
+    ],
     data: Annotated[
         Path | None,
         typer.Option("--data", help="JSONL of what the method learns from; preference pairs do for most."),

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from trueline.catalog import make
 from trueline.core.errors import InputError
 from trueline.core.messages import Prompt
 from trueline.data.audit.finding import Check
@@ -18,7 +17,7 @@ from trueline.data.preferences import Demonstration, PreferencePair
 from trueline.data.rankings import RankedAnswers
 from trueline.models.local import LocalTarget
 
-from .aligning import READERS, files_of, read_data
+from .aligning import READERS, files_of, method_of, read_data
 from .alignment_setup import Oversight, Setup
 from .auditing import audit_file
 from .oversights import find_oversights
@@ -41,7 +40,7 @@ def check_alignment(
     progress: Progress,
 ) -> list[Oversight]:
     """Every oversight found; raises InputError for what could not be trained at all."""
-    treatment = make("treatment", method, parameters)
+    treatment = method_of(method, parameters)
     if not set(getattr(treatment, "resources", ())) & READERS.keys():
         raise InputError(f"method {method!r} does not train on data, so there is nothing to check.")
     files = files_of(method, treatment, data, safety=safety, forget=forget)

@@ -1,17 +1,21 @@
-"""Training one model outside a study: what `trueline align` does."""
+"""Training one model outside a study: what `trueline align` does.
+
+``method`` is a treatment that trains weights, or a kind of :data:`RATERS`, whose folder others take as their reward.
+"""
 
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from trueline.catalog import make
+from trueline.catalog import build, make
 from trueline.core.errors import InputError
 from trueline.core.protocols import Capability, Resources, Treatment
 from trueline.data.labelled import as_labelled, read_labelled
 from trueline.data.preferences import as_demonstrations, read_demonstrations, read_preferences
 from trueline.data.rankings import as_rankings, read_rankings
 from trueline.data.rows import guess_format, read_rows
+from trueline.treatments.reward_training import CostTraining, RewardTraining
 
 from .helpers import helper_targets
 from .lacking import lacking
@@ -19,6 +23,17 @@ from .progress import Progress
 from .spec import TargetSpec
 from .store import make_folder
 from .subjects import load_subject
+
+RATERS: Mapping[str, type[RewardTraining]] = {kind.name: kind for kind in (RewardTraining, CostTraining)}
+
+
+def method_of(name: str, parameters: Mapping[str, Any]) -> Treatment | RewardTraining:
+    """What trains, with the user's parameters; InputError for an unknown name, or an option that it does not take."""
+    if name in RATERS:
+        rater: RewardTraining = build("method", name, RATERS[name], parameters)
+        return rater
+    treatment: Treatment = make("treatment", name, parameters)
+    return treatment
 
 
 def align_model(
@@ -42,7 +57,7 @@ def align_model(
     Raises:
         InputError: an unknown method, an option that it does not take, data or a model that cannot be used.
     """
-    treatment: Treatment = make("treatment", method, parameters)
+    treatment = method_of(method, parameters)
     wanted = set(getattr(treatment, "resources", ()))
     files = files_of(method, treatment, data, safety=safety, forget=forget)
     if sharded:
@@ -59,11 +74,14 @@ def align_model(
             **given,
             reward=subject.reward if "reward" in wanted else None,
             cost=subject.cost if "cost" in wanted else None,
-            targets=helper_targets(treatment, subject),
+            targets={} if isinstance(treatment, RewardTraining) else helper_targets(treatment, subject),
             seed=seed,
             progress=bar.update,
             sharded=sharded,
         )
+        if isinstance(treatment, RewardTraining):
+            folder, _ = treatment.train(subject.target, resources)
+            return folder
         target = treatment.apply(subject.target, resources)
     return Path(str(target.describe()["source"]))
 
@@ -82,7 +100,12 @@ WHAT = {"safety": "safe answers to harmful requests", "forget": "texts to forget
 
 
 def files_of(
-    method: str, treatment: Treatment, data: Path | None, *, safety: Path | None, forget: Path | None
+    method: str,
+    treatment: Treatment | RewardTraining,
+    data: Path | None,
+    *,
+    safety: Path | None,
+    forget: Path | None,
 ) -> dict[str, Path]:
     """The file of each kind of data that the method learns from: ``data``, unless a kind has one of its own.
 
@@ -114,7 +137,7 @@ def files_of(
     return {**own, **{kind: data for kind in rest if data is not None}}
 
 
-def _check_sharding(method: str, treatment: Treatment) -> None:
+def _check_sharding(method: str, treatment: Treatment | RewardTraining) -> None:
     if not getattr(treatment, "shards", False):
         raise InputError(
             f"method {method!r} cannot be sharded: it needs the whole model on every process while it trains; leave "

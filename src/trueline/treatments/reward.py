@@ -1,21 +1,16 @@
 """The reward that a treatment works with: given, trained on preferences from the target's own weights, or a folder."""
 
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trueline.core.errors import InputError
 from trueline.core.protocols import Resources, RewardModel, Target
 from trueline.training.budget import NOTHING, Spent
-from trueline.training.config import TrainingConfig
+
+from .reward_training import EPOCHS, LEARNING_RATE, CostTraining, RewardTraining
 
 if TYPE_CHECKING:
-    from trueline.training.codec import Codec
-    from trueline.training.data import Prepared
-    from trueline.training.objectives.base import Objective
     from trueline.training.reward_model import TrainedReward
-
-LEARNING_RATE, EPOCHS = 1e-5, 1.0  # of a reward model's training, where left out
 
 
 def reward_resources(reward: str) -> tuple[str, ...]:
@@ -71,10 +66,7 @@ def trained_reward(
     target: Target, resources: Resources, *, learning_rate: float | None, epochs: float | None
 ) -> "TrainedReward":
     """Train a reward model on ``resources.preferences`` (or take the one trained before) and load it."""
-    from trueline.training.data import preference_examples
-    from trueline.training.objectives.reward import RewardObjective
-
-    return _trained(target, resources, RewardObjective(), preference_examples, learning_rate, epochs)
+    return _trained(RewardTraining, target, resources, learning_rate, epochs)
 
 
 def trained_cost(
@@ -82,49 +74,23 @@ def trained_cost(
 ) -> "TrainedReward":
     """Train a cost model on what ``resources.preferences`` say of safety (or take the one trained before) and load
     it; its costs are above 0 for unsafe answers."""
-    from trueline.training.data import safety_examples
-    from trueline.training.objectives.cost import CostObjective
-
-    return _trained(target, resources, CostObjective(), safety_examples, learning_rate, epochs)
+    return _trained(CostTraining, target, resources, learning_rate, epochs)
 
 
 def _trained(
+    kind: type[RewardTraining],
     target: Target,
     resources: Resources,
-    objective: "Objective",
-    prepare: "Callable[[Codec, Sequence[Any], int], Prepared]",
     learning_rate: float | None,
     epochs: float | None,
 ) -> "TrainedReward":
-    from trueline.training.reward_model import load_reward, value_model
+    from trueline.training.reward_model import load_reward
 
-    from .copies import codec_of, fresh_model, local
-    from .trained import train_copy, within_window
-
-    what = f"a {objective.name} model"
-    base = local(target, what)
-    if not resources.preferences:
-        raise InputError(f"{what} learns from preferences, but none were given: give resources.preferences.")
-    config = within_window(
-        TrainingConfig(
-            learning_rate=LEARNING_RATE if learning_rate is None else learning_rate,
-            epochs=EPOCHS if epochs is None else epochs,
-            seed=resources.seed,
-        ),
-        base,
+    training = kind(
+        learning_rate=LEARNING_RATE if learning_rate is None else learning_rate,
+        epochs=EPOCHS if epochs is None else epochs,
     )
-    pad = base.tokenizer.pad_token_id
-    folder, manifest = train_copy(
-        base,
-        prepare(codec_of(base), tuple(resources.preferences), config.max_length),
-        objective=objective,
-        config=config,
-        treatment={"name": objective.name, "version": "1"},
-        resources=resources,
-        build=lambda: value_model(
-            fresh_model(base), pad_token=base.tokenizer.eos_token_id if pad is None else pad, seed=config.seed
-        ),
-    )
+    folder, manifest = training.train(target, resources)
     return load_reward(folder, took=Spent.of(manifest["training"]))
 
 

@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from trueline.core.errors import InputError
 from trueline.core.fingerprint import fingerprint
 from trueline.core.protocols import Capability, Resources, Target
-from trueline.training.budget import NOTHING, Spent, budget_of
-from trueline.training.config import LoraConfig, Precision, Schedule, TrainingConfig
+from trueline.training.budget import NOTHING, Spent
+
+from .training_dials import TrainingDials
 
 if TYPE_CHECKING:
     from trueline.models.local import LocalTarget
     from trueline.training.batches import Batches
     from trueline.training.codec import Codec
+    from trueline.training.config import TrainingConfig
     from trueline.training.data import Prepared
     from trueline.training.objectives.base import Objective
 
@@ -28,60 +30,14 @@ CHECKPOINTS, MODEL, REFERENCES = "checkpoints", "model", "references"
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainedTreatment:
-    """The dials of a trained treatment; each method is a subclass with an objective and its kind of data.
-
-    ``steps`` overrides ``epochs``. ``lora`` trains low-rank adapters of rank ``lora_rank`` (8 where left out)
-    instead of all weights. ``max_length`` is in tokens, and never beyond the model's window. The seed of the
-    data's order is ``resources.seed``. ``budget`` is {"flops": n}, {"tokens": n} or {"seconds": n}: the data
-    are gone round until it is spent, the passes of a reference, a teacher and the rollouts included, and the
-    training of a reward or cost model that the method learns from.
-    """
-
-    learning_rate: float
-    epochs: float = 1.0
-    steps: int | None = None
-    batch_size: int = 16
-    warmup: float = 0.1
-    schedule: Schedule = "linear"
-    weight_decay: float = 0.0
-    max_length: int = 1024
-    precision: Precision = "fp32"
-    lora: bool = False
-    lora_rank: int | None = None
-    budget: Mapping[str, float] | None = None
+class TrainedTreatment(TrainingDials):
+    """A treatment that trains; each method is a subclass with an objective and its kind of data."""
 
     name: ClassVar[str]
     version: ClassVar[str] = "1"
     needs: ClassVar[frozenset[Capability]] = frozenset({Capability.GRADIENTS})
     resources: ClassVar[tuple[str, ...]]
     shards: ClassVar[bool] = True  # whether its training can be cut over processes
-
-    def __post_init__(self) -> None:
-        if self.lora_rank is not None and not self.lora:
-            raise InputError(
-                f"lora_rank {self.lora_rank} was given without lora: set lora, or leave the rank out."
-            )
-        self.config(0)
-
-    def config(self, seed: int) -> TrainingConfig:
-        """The training configuration."""
-        rank = 8 if self.lora_rank is None else self.lora_rank
-        budget = None if self.budget is None else budget_of(self.budget)
-        return TrainingConfig(
-            learning_rate=self.learning_rate,
-            schedule=self.schedule,
-            warmup=self.warmup,
-            batch_size=self.batch_size,
-            epochs=self.epochs,
-            steps=self.steps,
-            max_length=self.max_length,
-            weight_decay=self.weight_decay,
-            seed=seed,
-            precision=self.precision,
-            lora=LoraConfig(rank=rank, alpha=2.0 * rank) if self.lora else None,
-            budget=budget,
-        )
 
     def settings(self) -> dict[str, Any]:
         """Name, version and dials, for provenance."""
@@ -148,7 +104,7 @@ def training_of(trained: Target) -> Spent:
     return Spent.of(trained.describe().get("training") or {})
 
 
-def within_window(config: TrainingConfig, base: "LocalTarget") -> TrainingConfig:
+def within_window(config: "TrainingConfig", base: "LocalTarget") -> "TrainingConfig":
     """The configuration with a length that the model can read."""
     window = base.context_window
     return config if window is None else replace(config, max_length=min(config.max_length, window))
@@ -159,7 +115,7 @@ def train_copy(
     prepared: "Prepared",
     *,
     objective: "Objective",
-    config: TrainingConfig,
+    config: "TrainingConfig",
     treatment: Mapping[str, Any],
     resources: Resources,
     build: Callable[[], Any],
@@ -245,7 +201,7 @@ def train_folder(
     *,
     data: Mapping[str, Any],
     objective: "Objective",
-    config: TrainingConfig,
+    config: "TrainingConfig",
     treatment: Mapping[str, Any],
     resources: Resources,
     build: Callable[[], Any],
