@@ -8,7 +8,7 @@ import pytest
 from trueline.studies import presets
 from trueline.studies.results import read_results
 
-from .running import done
+from .running import done, refused
 
 
 @pytest.mark.usefixtures("toy_measures")
@@ -31,3 +31,16 @@ def test_a_fine_tune_against_its_base(
     assert cell is not None and cell.done == 4
     change = cell.metrics["polite"].change
     assert change is not None and change.n == 4
+
+
+def test_models_of_the_testbed_and_a_name_that_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(presets.SUITES, "quick", ({"arc": 6, "sycophancy": 6}, "no time"))
+    said = refused("diff", "testbed:tiny", tmp_path / "nowhere", "--out", tmp_path / "out")
+    assert "there is no folder" in said and not (tmp_path / "out").exists()  # before anything is asked
+    answer = done("diff", "testbed:tiny", "testbed:small", "--out", tmp_path / "out")
+    assert "change [95 %]" in answer.out and "24 verdicts made" in answer.out
+    arms = read_results(tmp_path / "out").arms
+    assert [arm.provenance["name"] for arm in arms] == ["tiny", "small"]
+    assert {arm.provenance["dtype"] for arm in arms} == {"float32"}

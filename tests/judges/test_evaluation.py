@@ -50,6 +50,22 @@ def test_a_yes_or_no_judge_has_no_calibration() -> None:
     assert set(card.overall) == {"alpha", "kappa"}
 
 
+def test_why_verdicts_are_missing_and_that_none_came_is_said() -> None:
+    card = _card(_row("a", True), _row("b", False), _row("c", True), a=1.0, b=0.0, c=None)
+    assert card.reasons == {"unknown": 1}
+    assert "1 without a verdict (1 × unknown), which count in no rate" in card_text(card)
+    with pytest.raises(InputError, match=r"no verdict on any of the 1 answers \(unknown\)"):
+        _card(_row("a", True), a=None)
+
+
+def test_a_judge_of_another_thing_is_told_so() -> None:
+    rows = [_row(f"t{n}", n % 2 == 0) for n in range(20)]
+    turned = _card(*rows, **{row.completion.text: float(not row.label) for row in rows})
+    assert turned.overall["kappa"].value == -1 and "Agreement beyond chance is not shown" in card_text(turned)
+    right = _card(*rows, **{row.completion.text: float(row.label) for row in rows})
+    assert "beyond chance" not in card_text(right)
+
+
 def test_clusters_widen_and_categories_are_apart() -> None:
     values = {f"t{i}": float(i % 4 > 0) for i in range(40)}
     alone = _card(*(_row(t, True) for t in values), **values)
@@ -124,8 +140,12 @@ def test_a_users_file(tmp_path: Path) -> None:
     path.write_text("completion,label\nsorry,perhaps\n", encoding="utf-8")
     with pytest.raises(InputError, match="line 2: the label is 'perhaps'; write 1 or 0"):
         read_label_file(path)
-    path.write_text("answer,label\nsorry,1\n", encoding="utf-8")
-    with pytest.raises(InputError, match="line 2: a labelled answer needs prompt, completion"):
+    path.write_text("prompt,answer,label\nhi,sorry,1\n", encoding="utf-8")
+    assert read_label_file(path).rows[0].completion.text == "sorry"
+    path.write_text("reply,label\nsorry,1\n", encoding="utf-8")
+    with pytest.raises(
+        InputError, match=r"line 2: a labelled answer needs prompt, .*this row has reply, label"
+    ):
         read_label_file(path)
     with pytest.raises(InputError, match="unknown label set 'xstst'"):
         label_set("data:xstst")

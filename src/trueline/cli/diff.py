@@ -25,13 +25,20 @@ def diff(
     Example: trueline diff ./base ./tuned --suite quick
     """
     from trueline.core.errors import InputError
+    from trueline.models.model_folder import find_folder
     from trueline.studies.presets import suite as suite_measures
-    from trueline.studies.spec import parse_spec
+    from trueline.studies.spec import TargetSpec, parse_spec
+    from trueline.studies.subjects import is_testbed, testbed_folder
 
     from .runs import run
 
     if base == tuned:
         raise InputError(f"BASE and TUNED are both {base!r}; give two models.")
+    model, tuned_dtype = tuned, dtype
+    if is_testbed(tuned):  # as testbed targets are loaded
+        model, tuned_dtype = str(testbed_folder(tuned)[0]), "float32" if dtype == "auto" else dtype
+    if not TargetSpec(model=model).is_endpoint:
+        find_folder(model)  # now, and not when the base has been measured
     limits = {name: min(n, limit) if limit else n for name, n in suite_measures(suite).items()}
     capped = (
         limits if detect is None or limit else {}
@@ -43,7 +50,7 @@ def diff(
             "targets": [{"model": base, "label": "base", **options}],
             "treatments": [
                 {"name": "none", "label": "base"},
-                {"name": "replace", "label": "tuned", "model": tuned, **options},
+                {"name": "replace", "label": "tuned", "model": model, **options, "dtype": tuned_dtype},
             ],
             "measures": list(limits),
             "limits": capped,

@@ -31,7 +31,8 @@ def run(
     from trueline.studies.run import RunReport, run_study
 
     from .progress import Bars
-    from .tables import plan_table, results_table
+    from .results_table import results_table
+    from .tables import plan_table
 
     console = Console()
     bars = Bars()

@@ -8,25 +8,22 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from trueline.reports.words import corrections, interval, is_share, summary
-from trueline.studies.forgetting import forgetting
-from trueline.studies.results import CellResult, StudyResults
-from trueline.studies.scaling import scale_curves, told_of_capability, tracking_words
+from trueline.reports.words import corrections, interval, is_share
+from trueline.studies.results import CellResult
 
 if TYPE_CHECKING:
     from trueline.studies.compare import Comparison
     from trueline.studies.plan import Plan
 
-LEGEND = "▲ better, ▼ worse, ◆ changed than the first column, after correction · (n) uninformative · n/m not measurable"
 DETECTS = (
     "detects: smallest change in points found with 80 % power, of a rate near 50 %, with half of its variance "
     "shared by the arms; with primaries, at 5 % divided by their number"
 )
 FIRST_COLUMN = 26
-MARKED_VALUE = 7  # characters of the widest usual value, such as (100.0)
 
 
-def _table(*columns: str, title: str | None = None) -> Table:
+def new_table(*columns: str, title: str | None = None) -> Table:
+    """A table without lines; the first column folds, the others stand to the right."""
     table = Table(box=None, pad_edge=False, title=title, title_justify="left", header_style="bold")
     for index, column in enumerate(columns):
         if index == 0:
@@ -36,73 +33,9 @@ def _table(*columns: str, title: str | None = None) -> Table:
     return table
 
 
-def results_table(results: StudyResults, console: Console) -> None:
-    """Headline metrics: a row a measure and attack, a column an arm; sizes in a table of their own."""
-    for role, title in (("treatment", results.name), ("size", "scale: the same measures against model size")):
-        arms = [arm for arm in results.arms if arm.role == role]
-        cells = [cell for cell in results.cells if cell.arm in {arm.label for arm in arms}]
-        if not cells:
-            continue
-        labels = [arm.label.removeprefix("size: ").replace("_", " ") for arm in arms]
-        headers = _headers(labels, console.width)
-        table = _table("measure", *headers, title=title)
-        component = None
-        for measure, attack in dict.fromkeys((cell.measure, cell.attack) for cell in cells):
-            row = [results.cell(arm.label, measure, attack) for arm in arms]
-            first = next(cell for cell in row if cell is not None)
-            if first.component != component:
-                component = first.component
-                table.add_row(f"[bold cyan]{component}[/]")
-            table.add_row(_row_name(first), *(summary(cell) for cell in row))
-        console.print(table)
-        if headers != labels:
-            named = " · ".join(f"{number} {label}" for number, label in zip(headers, labels))
-            console.print(escape(named), highlight=False)
-        if role == "size":
-            _scale_words(results, console)
-        console.print()
-    console.print(f"[dim]{escape(LEGEND)}; shares in %[/dim]")
-    headlines = [
-        replace(cell, metrics={cell.headline.metric.name: cell.headline})
-        for cell in results.cells
-        if cell.headline
-    ]
-    for line in corrections(headlines):
-        console.print(f"[dim]{escape(line)}[/dim]", highlight=False)
-    for line in tracking_words(told_of_capability(results)):
-        console.print(f"[dim]{escape(line)}[/dim]", highlight=False)
-    for arm in forgetting(results):
-        for line in arm.told:
-            console.print(escape(line), highlight=False)
-
-
-def _scale_words(results: StudyResults, console: Console) -> None:
-    """What the curves say, but for the reason why there is no law, which is said once."""
-    curves = scale_curves(results)
-    for curve in curves:
-        for line in curve.told:
-            if not line.startswith("no law"):
-                console.print(f"{curve.measure}: {escape(line)}", highlight=False)
-    for line in dict.fromkeys(f"no law: {curve.no_law}" for curve in curves if curve.no_law):
-        console.print(f"[dim]{escape(line)}[/dim]", highlight=False)
-
-
-def _headers(labels: Sequence[str], width: int) -> list[str]:
-    """The arms' labels where their words fit beside the first column, else numbers (a legend names them)."""
-    needed = FIRST_COLUMN + sum(max(MARKED_VALUE, *map(len, label.split())) + 1 for label in labels)
-    return list(labels) if needed <= width else [str(number) for number in range(1, len(labels) + 1)]
-
-
-def _row_name(cell: object) -> str:
-    assert isinstance(cell, CellResult)
-    metric = cell.headline.metric.name.replace("_", " ") if cell.headline else ""
-    attack = "" if cell.attack == "direct" else f" + {cell.attack.replace('_', ' ')}"
-    return escape(f" {cell.measure}{attack}: {metric}")
-
-
 def plan_table(plan: "Plan", console: Console) -> None:
     """What a study would ask, what it may take, and what it cannot measure."""
-    table = _table("arm · measure · attack", "items", "requests", "prompt tok", "max new tok", "detects")
+    table = new_table("arm · measure · attack", "items", "requests", "prompt tok", "max new tok", "detects")
     for cell in plan.cells:
         name = escape(f"{cell.arm.label} · {cell.measure.name} · {cell.attack.name}")
         if cell.reason is not None:
@@ -113,7 +46,7 @@ def plan_table(plan: "Plan", console: Console) -> None:
         table.add_row(name, *(f"{count:,}" for count in counts), seen)
     console.print(table)
     console.print(f"[dim]{DETECTS}[/dim]")
-    prices = _table("target", "requests", "prompt tok", "max new tok", "time", "US $")
+    prices = new_table("target", "requests", "prompt tok", "max new tok", "time", "US $")
     for each in plan.prices:
         sizes = (each.requests, each.prompt_tokens, each.max_tokens)
         name = escape(f"{each.target} ({each.kind})")
@@ -143,7 +76,7 @@ def _training(plan: "Plan", console: Console) -> None:
     prices = training_prices(plan)
     if not prices:
         return
-    table = _table("training (estimate)", "examples", "tokens", "GFLOPs", "time")
+    table = new_table("training (estimate)", "examples", "tokens", "GFLOPs", "time")
     for each in prices:
         tokens = "?" if each.tokens is None else f"{each.tokens:,.0f}"
         flops = "?" if each.flops is None else f"{each.flops / 1e9:,.0f}"
@@ -188,7 +121,7 @@ def _dollars(dollars: float | None) -> str:
 
 def comparison_table(rows: "Sequence[Comparison]", console: Console) -> None:
     """Every metric of two arms."""
-    table = _table("measure.metric (attack)", "A", "B", "change B − A", "p adj.")
+    table = new_table("measure.metric (attack)", "A", "B", "change B − A", "p adj.")
     for row in rows:
         metric = row.after.metric
         unit = " %" if is_share(metric) else ""

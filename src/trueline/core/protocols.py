@@ -70,10 +70,11 @@ class Judge(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """A judge's word: ``value`` in [0, 1], or None with ``reason``."""
+    """A judge's word: ``value`` in [0, 1], or None with ``reason``; of several judges each one's ``votes``."""
 
     value: float | None
     reason: str | None = None
+    votes: tuple[float | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

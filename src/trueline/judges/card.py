@@ -68,8 +68,9 @@ class LeftOut:
 class JudgeCard:
     """The measured errors of a judge of this fingerprint; ``positive`` says what 1.0 means.
 
-    ``overall`` holds calibration (``ece_width``, ``ece_mass``, ``brier``, for a judge that grades) and
-    agreement with the labels (``alpha``, ``kappa``); ``provenance`` digests, versions and the time.
+    ``overall`` holds calibration (``ece_width``, ``ece_mass``, ``brier``, for a judge that grades), agreement with the
+    labels (``alpha``, ``kappa``) and of an ensemble's members with each other (``members_alpha``); ``provenance``
+    digests, versions and the time; ``reasons`` why answers have no verdict, each with its number.
     """
 
     judge: str
@@ -83,6 +84,7 @@ class JudgeCard:
     categories: tuple[SourceRates, ...] = ()
     overall: Mapping[str, Figure] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    reasons: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def pooled(self) -> SourceRates:

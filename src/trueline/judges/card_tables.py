@@ -8,10 +8,17 @@ from .rates import Interval, SourceRates
 FIGURES = {
     "alpha": "Krippendorff's α with the labels (nominal)",
     "kappa": "Cohen's κ with the labels",
+    "members_alpha": "Krippendorff's α of the ensemble's members with each other (nominal)",
     "brier": "Brier score",
     "ece_width": "expected calibration error, equal-width bins",
     "ece_mass": "expected calibration error, equal-mass bins",
 }
+
+REASONS = 3
+NO_AGREEMENT = (
+    "Agreement beyond chance is not shown (κ): a 1.0 of this judge may be another thing than what these labels call 1. "
+    "Take labels of what it judges."
+)
 
 
 def card_text(card: JudgeCard) -> str:
@@ -20,7 +27,8 @@ def card_text(card: JudgeCard) -> str:
     parts = [
         f"# {card.judge} ({card.fingerprint[:12]})",
         f"1.0 means: {card.positive}. {pooled.n + pooled.missing} answers labelled by {card.labelled_by}; "
-        f"{pooled.missing} without a verdict, which count in no rate. Data: {card.data}. {card.note}".strip(),
+        f"{pooled.missing} without a verdict{_reasons(card)}, which count in no rate. Data: {card.data}. "
+        f"{card.note}".strip(),
         rates_table(card.sources, "source"),
     ]
     if card.categories:
@@ -31,9 +39,18 @@ def card_text(card: JudgeCard) -> str:
             for name, figure in card.overall.items()
         ]
         parts.append("\n".join(lines))
+    if (kappa := card.overall.get("kappa")) is not None and kappa.low <= 0:
+        parts.append(NO_AGREEMENT)
     if transport := transport_table(card):
         parts.append(transport)
     return "\n\n".join(parts)
+
+
+def _reasons(card: JudgeCard) -> str:
+    """The commonest reasons, in brackets."""
+    told = [f"{count} × {reason}" for reason, count in list(card.reasons.items())[:REASONS]]
+    more = len(card.reasons) - REASONS
+    return f" ({'; '.join(told)}{f'; {more} other reasons' if more > 0 else ''})" if told else ""
 
 
 def rates_table(sources: Sequence[SourceRates], what: str) -> str:

@@ -1,11 +1,14 @@
 """Several judges as one: by majority of their yes and no, or by the mean of their values (no paper).
 
 A member without a verdict has no vote; fewer than half of the members, or a tie, leaves the answer without a
-verdict. Example: ``{judge: ensemble, members: [refusal_patterns, refusal_keywords, {judge: NAME}]}``.
+verdict. A card of an ensemble (``trueline judge evaluate``) shows how far its members agree: Krippendorff's α of
+their yes and no, over the answers that at least two of them judged.
+Example: ``{judge: ensemble, members: [refusal_patterns, refusal_keywords, {judge: NAME}]}``.
 """
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 from trueline.core.errors import InputError
@@ -35,7 +38,10 @@ class Ensemble:
     async def judge(self, item: Item, completion: Completion) -> Judgement:
         """All members judge the same answer."""
         given = await asyncio.gather(*(member.judge(item, completion) for member in self.members))
-        values = [judgement.value for judgement in given if judgement.value is not None]
+        votes = tuple(judgement.value for judgement in given)
+        return replace(self._decide([value for value in votes if value is not None]), votes=votes)
+
+    def _decide(self, values: Sequence[float]) -> Judgement:
         if 2 * len(values) < len(self.members) or not values:
             return Judgement(value=None, reason=f"{len(values)} of {len(self.members)} judges gave a verdict")
         if self.by == "mean":

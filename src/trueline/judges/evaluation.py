@@ -6,6 +6,7 @@ Cohen's κ. Their intervals resample clusters, so that one request put to five m
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -17,7 +18,7 @@ import numpy as np
 from trueline.core.errors import InputError
 from trueline.core.fingerprint import fingerprint
 from trueline.core.messages import as_json
-from trueline.core.protocols import Judge
+from trueline.core.protocols import Judge, Judgement
 from trueline.core.statistics import cohen_kappa, krippendorff_alpha, resample
 from trueline.core.statistics.arrays import Floats
 from trueline.core.statistics.calibration_error import (
@@ -44,30 +45,42 @@ async def evaluate(
     labelled_by: Labeller = "people",
     provenance: Mapping[str, Any] | None = None,
 ) -> JudgeCard:
-    """The card of a judge on labelled answers: a value ≥ ``threshold`` counts as positive."""
+    """The card of a judge on labelled answers: a value ≥ ``threshold`` counts as positive.
+
+    Raises:
+        InputError: no answers, or no verdict on any of them.
+    """
     rows = list(labelled)
     if not rows:
         raise InputError("a judge cannot be evaluated on no answers; give at least one labelled answer.")
     gate = asyncio.Semaphore(IN_FLIGHT)
 
-    async def judged(row: Labelled) -> float | None:
+    async def judged(row: Labelled) -> Judgement:
         async with gate:
-            return (await judge.judge(row.item, row.completion)).value
+            return await judge.judge(row.item, row.completion)
 
-    values = await asyncio.gather(*map(judged, rows))
+    said = await asyncio.gather(*map(judged, rows))
+    values = [judgement.value for judgement in said]
+    reasons = Counter(judgement.reason or "no reason given" for judgement in said if judgement.value is None)
+    if reasons.total() == len(rows):
+        raise InputError(
+            f"{judge.name} gave no verdict on any of the {len(rows)} answers ({reasons.most_common(1)[0][0]}): there "
+            "is no error to measure; give labels of the kind of answer that it judges."
+        )
     return JudgeCard(
         judge=judge.name,
         fingerprint=judge.fingerprint(),
         positive=positive,
         data=data,
         note=note,
+        reasons=dict(reasons.most_common()),
         sources=_sliced(rows, values, lambda row: row.source, threshold),
         labelled_by=labelled_by,
         threshold=threshold,
         categories=_sliced(rows, values, lambda row: row.category, threshold)
         if any(row.category for row in rows)
         else (),
-        overall=_overall(rows, values, threshold),
+        overall=_overall(rows, values, threshold) | _among_members(rows, said, threshold),
         provenance={**(provenance or {}), "labels": labels_digest(rows), **_versions()},
     )
 
@@ -130,6 +143,29 @@ def _overall(rows: Sequence[Labelled], values: Sequence[float | None], threshold
                 c["said"], c["truth"], w, equal_mass_bins(c["said"], w)
             ),
         }
+    return _resampled(statistics, columns, clusters)
+
+
+def _among_members(
+    rows: Sequence[Labelled], said: Sequence[Judgement], threshold: float
+) -> dict[str, Figure]:
+    """Of an ensemble: how far its members agree with each other, on all answers, tied ones too."""
+    size = max(len(judgement.votes) for judgement in said)
+    if size < 2:
+        return {}
+    votes = np.array([j.votes or (None,) * size for j in said], dtype=np.float64)  # None becomes NaN
+    yes = np.where(np.isnan(votes), np.nan, votes >= threshold)
+    columns = {str(member): yes[:, member] for member in range(size)}
+    statistics: dict[str, Statistic] = {
+        "members_alpha": lambda c, w: krippendorff_alpha(np.stack(list(c.values()), axis=1), w)
+    }
+    return _resampled(statistics, columns, [_cluster(row) for row in rows])
+
+
+def _resampled(
+    statistics: Mapping[str, Statistic], columns: Mapping[str, Floats], clusters: Sequence[str]
+) -> dict[str, Figure]:
+    """Each statistic with its interval; those without a value, or on a single cluster, are left out."""
     if len(set(clusters)) < 2:
         return {}
     found = {name: resample(statistic, columns, clusters) for name, statistic in statistics.items()}

@@ -29,7 +29,8 @@ from .card import Labelled, Labeller
 
 DATA = "data:"
 TRUE, FALSE = frozenset({"1", "true", "yes", "y"}), frozenset({"0", "false", "no", "n"})
-COLUMNS = "prompt, completion (or text), label, and where known source, category, cluster"
+COLUMNS = "prompt, completion (or answer, response, text), label, and where known source, category, cluster"
+ANSWERS = ("completion", "answer", "response", "text")
 # (source name on the card, file name's ending)
 XSTEST_MODELS: Mapping[str, str] = {
     "gpt-4": "gpt4",
@@ -234,9 +235,10 @@ def read_label_file(path: Path) -> LabelSet:
 
 
 def _row(path: Path, line: int, row: Mapping[str, Any]) -> Labelled:
-    answer = row.get("completion", row.get("text"))
+    answer = next((row[name] for name in ANSWERS if name in row), None)
     if not isinstance(answer, str) or "label" not in row:
-        raise InputError(f"{path}, line {line}: a labelled answer needs {COLUMNS}.")
+        has = ", ".join(map(str, row)) or "nothing"
+        raise InputError(f"{path}, line {line}: a labelled answer needs {COLUMNS}; this row has {has}.")
     prompt = str(row.get("prompt") or "")
     return Labelled(
         item=Item(id=str(row.get("id") or line), prompt=chat(prompt) if prompt else ""),

@@ -1,6 +1,7 @@
 """Numbers as people read them; used by the terminal tables and the report."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 
 from trueline.core.measure import Metric
 from trueline.core.verdicts import Estimate
@@ -31,8 +32,21 @@ def interval(metric: Metric, estimate: Estimate, *, signed: bool = False) -> str
     """``value [low, high]``."""
     if estimate.value is None:
         return "no value"
+    if estimate.low is None or estimate.high is None:
+        return f"{number(metric, estimate.value, signed=signed)} (no interval)"
     low, high = (number(metric, end, signed=signed) for end in (estimate.low, estimate.high))
     return f"{number(metric, estimate.value, signed=signed)} [{low}, {high}]"
+
+
+def reasons(found: Mapping[str, int]) -> str:
+    """Why verdicts are missing, with counts; reasons that differ in their numbers only are one."""
+    alike: dict[str, list[tuple[str, int]]] = {}
+    for reason, count in found.items():
+        alike.setdefault(re.sub(r"\d+", "", reason), []).append((reason, count))
+    return "; ".join(
+        f"{sum(count for _, count in kind)} × {kind[0][0].rstrip('.')}{' (for example)' if len(kind) > 1 else ''}"
+        for kind in alike.values()
+    )
 
 
 def summary(cell: CellResult | None) -> str:

@@ -32,15 +32,15 @@ class Subject:
     world: "World | None" = field(default=None, repr=False)
 
     def measure(self, spec: Named) -> Measure:
-        """The measure with the user's parameters, its judges built from their names; on the testbed with the
-        world's exact judges where the user names none."""
+        """The measure with the user's parameters, its judges built from their names; on the world's own items with
+        the world's exact judges where the user names none."""
         cls = measure_class(spec.name, spec.file)
         accepted = getattr(cls, "judges", ())
         given = {**getattr(cls, "judged_with", {}), **spec.parameters}
         parameters = {
             name: build_judge(value) if name in accepted else value for name, value in given.items()
         }
-        if self.world is not None:
+        if self.world is not None and cls.testbed is not None:
             from trueline.testbed.judges import exact_judges
 
             parameters = {
@@ -106,7 +106,7 @@ def load_subject(spec: TargetSpec) -> Subject:
             options["tariff"] = _tariff(spec.tariff)
         return Subject(target=open_endpoint(spec.model, system_prompt=spec.system_prompt, **options))
     _refuse(spec, "is not an endpoint", "tariff", "endpoint")
-    if spec.model == TESTBED or spec.model.startswith(TESTBED + ":"):
+    if is_testbed(spec.model):
         return _testbed(spec)
     if spec.model.startswith(RECORDED):
         from trueline.models.recorded import xstest_recorded
@@ -162,21 +162,32 @@ def _local_options(spec: TargetSpec) -> Mapping[str, Any]:
     return options
 
 
-def _testbed(spec: TargetSpec) -> Subject:
-    from trueline.models.local import LocalTarget
+def is_testbed(model: str) -> bool:
+    """Whether a name is of a model of the testbed: testbed, testbed:SIZE, testbed:FOLDER or testbed:SIZE@SEED."""
+    return model == TESTBED or model.startswith(TESTBED + ":")
+
+
+def testbed_folder(model: str) -> tuple[Path, "World"]:
+    """The folder of a testbed model's weights, put together or trained where it is not there yet, and its world."""
     from trueline.testbed import embedded
 
-    named, at, seed = spec.model.partition(":")[2].partition("@")
+    named, at, seed = model.partition(":")[2].partition("@")
     given = named or embedded.DEFAULT_SIZE  # an empty path would be the working folder
-    options = {**_local_options(spec), "dtype": "float32" if spec.dtype == "auto" else spec.dtype}
     if not at:
         # a fine-tune of a shipped model, judged by the same world
-        folder = Path(given) if Path(given).is_dir() else embedded.folder(given)
-        return Subject(target=LocalTarget.from_pretrained(str(folder), **options), world=embedded.world())
+        return Path(given) if Path(given).is_dir() else embedded.folder(given), embedded.world()
     from trueline.testbed.build import other_world
     from trueline.testbed.world import build_world
 
     if not seed.isdecimal():
-        raise InputError(f"{spec.model!r} names no world: give testbed:SIZE@SEED with a whole number.")
+        raise InputError(f"{model!r} names no world: give testbed:SIZE@SEED with a whole number.")
     world, folder = other_world(int(seed), given)
-    return Subject(target=LocalTarget.from_pretrained(str(folder), **options), world=build_world(world))
+    return folder, build_world(world)
+
+
+def _testbed(spec: TargetSpec) -> Subject:
+    from trueline.models.local import LocalTarget
+
+    options = {**_local_options(spec), "dtype": "float32" if spec.dtype == "auto" else spec.dtype}
+    folder, world = testbed_folder(spec.model)
+    return Subject(target=LocalTarget.from_pretrained(str(folder), **options), world=world)

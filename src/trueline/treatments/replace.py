@@ -10,7 +10,8 @@ from trueline.core.protocols import Capability, Resources, Target
 
 @dataclass(frozen=True, kw_only=True)
 class Replace:
-    """Answers come from ``model`` (a folder, hub name or ``openai:NAME@BASE_URL``) instead of the target."""
+    """Answers come from ``model`` (a folder, hub name or ``openai:NAME@BASE_URL``,
+    or ``inspect:PROVIDER/NAME``) instead of the target."""
 
     model: str
     dtype: str = "auto"
@@ -32,6 +33,10 @@ class Replace:
             from trueline.models.endpoint_opening import open_endpoint
 
             return open_endpoint(self.model, system_prompt=system_prompt)
+        if self.model.startswith("inspect:"):
+            from trueline.models.inspect_model import open_inspect
+
+            return open_inspect(self.model, system_prompt=system_prompt)
         from trueline.models.local import LocalTarget
 
         return LocalTarget.from_pretrained(
