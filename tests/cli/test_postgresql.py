@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 import yaml
 
+from trueline.studies import presets
 from trueline.studies.store_tables import open_engine
 
 from .running import Answer, done, refused, trueline
@@ -110,6 +111,34 @@ def test_export(shared: Shared) -> None:
     pytest.importorskip("pyarrow", reason="pyarrow is not installed (the extra parquet)")
     done("export", shared.url, "--to", "parquet")
     assert Path("parquet/estimates.parquet").exists()
+
+
+def test_export_to_inspects_logs(shared: Shared) -> None:
+    inspect_log = pytest.importorskip(
+        "inspect_ai.log", reason="inspect-ai is not installed (the extra inspect)"
+    )
+    written = [Path(line) for line in done("export", shared.url, "--to", "inspect").out.splitlines()]
+    logs = [inspect_log.read_eval_log(str(path)) for path in written if path.suffix in (".eval", ".json")]
+    assert sorted(log.eval.task.split("/")[-1] for log in logs) == ["arc", "arc", "xstest", "xstest"]
+    assert all("hunter2" not in log.model_dump_json() for log in logs)
+
+
+def test_diff_and_measure_keep_theirs_there(
+    new_schema: Callable[[], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(presets.SUITES, "quick", ({"arc": 6, "sycophancy": 6}, "no time"))
+    url = new_schema().replace("postgres@", "postgres:hunter2@")
+    models = ("testbed:tiny", "testbed:small")
+    said = done("diff", *models, "--store", url, "--out", tmp_path / "out")
+    assert "24 verdicts made" in said.out and "hunter2" not in said.out + said.err
+    assert "0 verdicts made" in done("diff", *models, "--store", url, "--out", tmp_path / "out").out
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"report.html"}
+    assert "arc.accuracy_norm" in done("compare", url, "base", "tuned").out
+    assert "All whole." in done("study", "verify", url).out
+    other = ("testbed:tiny", "-m", "arc", "--limit", 2, "--out", tmp_path / "out")
+    said_of_another = refused("measure", *other, "--store", url)
+    assert "holds the study" in said_of_another and "hunter2" not in said_of_another
+    assert "2 verdicts made" in done("measure", *other, "--store", new_schema()).out
 
 
 def test_what_is_no_store_is_one_sentence_without_the_password(shared: Shared) -> None:

@@ -32,7 +32,7 @@ def test_names_are_escaped(page: str) -> None:
 
 def test_says_what_says_nothing(page: str) -> None:
     assert "the target gives no score" in page
-    assert "neither yes nor no (1)" in page
+    assert "1 × neither yes nor no" in page
 
 
 def test_says_which_published_risks_are_touched(page: str) -> None:

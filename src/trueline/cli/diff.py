@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .options import Detect, Device, DryRun, Dtype, Limit, Model, Out, Seed
+from .options import Detect, Device, DryRun, Dtype, Limit, Model, Out, Seed, StoreURL
 
 
 def diff(
@@ -13,6 +13,7 @@ def diff(
     tuned: Model,
     suite: Annotated[str, typer.Option("--suite", help="quick, standard or full.")] = "quick",
     out: Out = Path("runs/diff"),
+    store: StoreURL = None,
     limit: Limit = None,
     detect: Detect = None,
     seed: Seed = 0,
@@ -58,6 +59,7 @@ def diff(
             "detect": detect,
             "attacks": ["direct"],
             "seeds": [seed],
+            "store": store,
         }
     )
     run(spec, out, dry_run=dry_run)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .options import Detect, Device, DryRun, Dtype, Limit, MaxCost, Model, Out, Quantize, Seed
+from .options import Detect, Device, DryRun, Dtype, Limit, MaxCost, Model, Out, Quantize, Seed, StoreURL
 
 
 def measure(
@@ -20,6 +20,7 @@ def measure(
     detect: Detect = None,
     seed: Seed = 0,
     out: Out = Path("runs/measure"),
+    store: StoreURL = None,
     dtype: Dtype = "auto",
     device: Device = "cpu",
     quantize: Quantize = None,
@@ -61,6 +62,7 @@ def measure(
             "limit": limit,
             "detect": detect,
             "seeds": [seed],
+            "store": store,
         }
     )
     run(spec, out, dry_run=dry_run, max_cost=max_cost)

@@ -9,6 +9,7 @@ from typing import get_args
 from trueline.catalog import MEASURES, find
 from trueline.core.fingerprint import fingerprint
 from trueline.core.measure import Component, Measure, Metric
+from trueline.core.messages import as_json
 from trueline.data.sources import SOURCES
 from trueline.measures.crosswalk import crosswalk
 
@@ -28,6 +29,7 @@ CROSSWALK = """
 
 A measure touches a risk when its items are about it. That is not coverage: it shows how a model did on these items.
 """
+LIST, TESTBED = "a user's list", "testbed"
 ARROWS = {"higher": " ↑", "lower": " ↓", "neither": ""}
 
 
@@ -74,12 +76,24 @@ def _facts(measure: type[Measure]) -> Iterator[str]:
             f"Data: {source.repo} at {source.commit[:12]} ({source.origin}), pinned bytes {digest}, "
             f"licence: {source.licence}."
         )
+    else:
+        yield f"Data: {_own_data(measure)}."
     if measure.testbed is not None:
         yield f"On the testbed: its items of the family `{measure.testbed}`."
     yield f"Metrics: {'; '.join(f'`{m.name}`: {m.definition}' for m in measure.metrics)}."
     if (touched := crosswalk().words(measure.name)) is not None:
         yield f"Touches: {touched}."
     yield f"Caution: {measure.caution}"
+
+
+def _own_data(measure: type[Measure]) -> str:
+    """Where items come from that stand in no pinned public set."""
+    if measure.data == LIST:
+        return "a list of yours (`path`); each item is part of its verdict's key"
+    if measure.data == TESTBED:
+        return "the testbed alone, where the answer is known"
+    items = [[item.id, as_json(item.prompt), item.data] for item in measure().items()]
+    return f"written for this project, in `{measure.__module__}`, items' digest {fingerprint(items)[:12]}"
 
 
 def _crosswalk() -> Iterator[str]:

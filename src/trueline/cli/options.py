@@ -49,6 +49,14 @@ def beside(folder: str, name: str) -> Path:
 
 
 Out = Annotated[Path, typer.Option("--out", help="Folder for the store, trained models and the report.")]
+StoreURL = Annotated[
+    str | None,
+    typer.Option(
+        "--store",
+        metavar="URL",
+        help="Keep verdicts in a PostgreSQL database (postgresql://...) instead of in --out.",
+    ),
+]
 Limit = Annotated[
     int | None, typer.Option("--limit", min=1, help="Items a measure, chosen at random once for all arms.")
 ]

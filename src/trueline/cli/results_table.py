@@ -9,7 +9,8 @@ from rich.table import Table
 
 from trueline.reports.words import MARKS, corrections, interval, number, reasons, summary
 from trueline.studies.forgetting import forgetting
-from trueline.studies.results import CellResult, MetricResult, StudyResults
+from trueline.studies.metric_results import MetricResult
+from trueline.studies.results import CellResult, StudyResults
 from trueline.studies.scaling import scale_curves, told_of_capability, tracking_words
 
 from .tables import FIRST_COLUMN, new_table

@@ -290,8 +290,8 @@ def make_folder(folder: Path) -> None:
     """Create an output folder, or say in one sentence why it cannot be written."""
     if ADDRESS.match(str(folder)):
         raise InputError(
-            f"{str(folder).partition(':')[0]}:// is an address and --out takes a folder: name the database in the "
-            "study file (store: URL)."
+            f"{str(folder).partition(':')[0]}:// is an address and --out takes a folder: name the database with "
+            "--store URL, or in a study file (store: URL)."
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
