@@ -28,7 +28,13 @@ from trueline.testbed import embedded
 from trueline.testbed.gold import GoldReward
 from trueline.training.reward_model import TrainedReward
 
-FREE = {"rloo": {"beta": 0.0}, "grpo": {"beta": 0.0}, "ppo": {"beta": 0.0, "samples": 4, "passes": 2}}
+# No price on divergence; raft's only hold is the likelihood of its own best answers, online_dpo's its smallest β.
+FREE: dict[str, dict[str, Any]] = {
+    **{name: {"beta": 0.0, "samples": 4} for name in ("rloo", "grpo", "reinforce_plus_plus", "remax")},
+    "ppo": {"beta": 0.0, "samples": 4, "passes": 2},
+    "raft": {"samples": 4},
+    "online_dpo": {"beta": 0.05, "samples": 4},
+}
 KEPT = ("kl", "gold", "reward", "length", "entropy", "repetition", "refused", "truncated")
 
 
@@ -45,14 +51,12 @@ def run(
     passes = FREE[method].get("passes", 1)
     dials = {
         "reward": str(reward), "learning_rate": options.learning_rate, "max_tokens": ANSWER_TOKENS,
-        "batch_size": options.batch_size, "steps": options.steps * int(passes), **FREE[method],
+        "batch_size": options.batch_size, "steps": options.steps * passes, **FREE[method],
     }  # fmt: skip
     resources = Resources(workdir=folder, preferences=said, reward=GoldReward(WORLD), seed=seed)
     make("treatment", method, dials).apply(policy, resources)
     newest = max(folder.glob(f"{method}-*/manifest.json"), key=lambda file: file.stat().st_mtime)
-    history = json.loads(newest.read_text())["history"][
-        :: int(passes)
-    ]  # a rollout's updates share its figures
+    history = json.loads(newest.read_text())["history"][::passes]  # a rollout's updates share its figures
     shutil.rmtree(newest.parent)
     return [{name: round(line[name], 6) for name in KEPT} for line in history]
 

@@ -20,7 +20,7 @@ from trueline.training.advantages.rloo import LeaveOneOut
 from trueline.training.config import TrainingConfig
 from trueline.training.groups import ADVANTAGES, OLD, RolloutConfig
 from trueline.training.loop import train
-from trueline.training.objectives.dpo import DPOObjective
+from trueline.training.objectives.online_dpo import OnlineDPOObjective
 from trueline.training.objectives.policy_gradient import PolicyGradientObjective
 from trueline.training.objectives.ppo import PPOObjective
 from trueline.training.objectives.token_policy import TokenPolicyObjective
@@ -189,7 +189,7 @@ CASES = {
         critic=True,
     ),
     "raft": Case(BestAnswer(), TokenPolicyObjective(name="raft", loss_norm="token"), naive_tokens("token")),
-    "online_dpo": Case(OwnPairs(), DPOObjective(beta=0.3), naive_pairs),
+    "online_dpo": Case(OwnPairs(), OnlineDPOObjective(beta=0.3), naive_pairs),
     "reinforce_plus_plus": Case(
         NormalisedReturns(),
         TokenPolicyObjective(name="reinforce_plus_plus", loss_norm="token"),

@@ -30,6 +30,6 @@ class OnlineDPO(OnPolicyTreatment):
 
     def objective(self) -> "Objective":
         """−log σ(β(Δ⁺ − Δ⁻))."""
-        from trueline.training.objectives.dpo import DPOObjective
+        from trueline.training.objectives.online_dpo import OnlineDPOObjective
 
-        return DPOObjective(beta=self.beta)
+        return OnlineDPOObjective(beta=self.beta)
