@@ -29,6 +29,10 @@ def test_strengths_are_swept() -> None:
         ({"measures": []}, "at least 1 item"),
         ({"treatments": ["sft"]}, "lack 'none'"),
         ({"limit": 0}, "greater than or equal to 1"),
+        (
+            {"primary": ["mmlu.accuracy"]},
+            "primary.0: 'mmlu.accuracy' is no mapping with measure, metric, attack, arm",
+        ),
     ],
 )
 def test_bad_fields_are_one_sentence(change: dict[str, object], words: str) -> None:

@@ -38,9 +38,8 @@ def results_table(results: StudyResults, console: Console) -> None:
     for line in _lacking(results):
         console.print(escape(line), highlight=False)
     headlines = [
-        replace(cell, metrics={cell.headline.metric.name: cell.headline})
+        replace(cell, metrics={result.metric.name: result for result in _headlines(cell)})
         for cell in results.cells
-        if cell.headline
     ]
     for line in corrections(headlines):
         console.print(f"[dim]{escape(line)}[/dim]", highlight=False)
@@ -73,7 +72,12 @@ def _one_arm(results: StudyResults, arm: str) -> Table:
 def _two_arms(results: StudyResults, before: str, after: str) -> Table:
     """Every headline metric of both arms with the paired change, its interval and its corrected p-value."""
     table = new_table(
-        "measure", before.replace("_", " "), after.replace("_", " "), "change [95 %]", "p", title=results.name
+        "measure",
+        before.replace("_", " "),
+        after.replace("_", " "),
+        "change [95 %]",
+        "p adj.",
+        title=results.name,
     )
     component = None
     for cell in results.cells:

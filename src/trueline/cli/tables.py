@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table
 
 from trueline.reports.words import corrections, interval, is_share
@@ -22,9 +23,24 @@ DETECTS = (
 FIRST_COLUMN = 26
 
 
+class _Fitted(Table):
+    """A table that shows all of its columns at any width from about 80 on."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        # Left to itself rich takes most from the first column, gives it back its least width, and crops the last one.
+        wide = options.update(width=1000)
+        too_much = Measurement.get(console, wide, self).maximum - options.max_width
+        if too_much > 0:
+            column = self.columns[0]
+            cells = [column.header, *column.cells]
+            longest = max(Measurement.get(console, wide, cell).maximum for cell in cells)
+            column.width = min(longest, max(FIRST_COLUMN, longest - too_much))
+        yield from super().__rich_console__(console, options)
+
+
 def new_table(*columns: str, title: str | None = None) -> Table:
     """A table without lines; the first column folds, the others stand to the right."""
-    table = Table(box=None, pad_edge=False, title=title, title_justify="left", header_style="bold")
+    table = _Fitted(box=None, pad_edge=False, title=title, title_justify="left", header_style="bold")
     for index, column in enumerate(columns):
         if index == 0:
             table.add_column(column, overflow="fold", min_width=FIRST_COLUMN)

@@ -23,6 +23,7 @@ from trueline.judges.card import JudgeCard
 
 LEAST_LABELS = 30  # items, below which an estimate would rest on a handful of disagreements
 ADVICE = "label a sample with trueline label"
+BY_CARD = "transported card"  # how the intervals of levels that a card corrected begin
 
 # What a card's positive must speak of to correct a number that rests on this parameter's judge.
 MEANINGS: Mapping[str, tuple[str, ...]] = {
@@ -178,7 +179,7 @@ def _by_card(metric: Metric, raw: Estimate, sample: Sample, card: JudgeCard) -> 
         value=value,
         low=low,
         high=high,
-        interval=f"transported card, {len(counts)} sources",
+        interval=f"{BY_CARD}, {len(counts)} sources",
         bound_low=raw.n * value / total,
         bound_high=(raw.n * value + raw.missing) / total,
         note="",

@@ -10,6 +10,7 @@ from trueline.core.errors import InputError
 from trueline.core.statistics import benjamini_hochberg, holm
 from trueline.core.verdicts import Verdict
 
+from .comparable import corrected_alike
 from .correcting import JudgeRecord
 from .drawing import DrawOrder
 from .labels import labels_of
@@ -158,7 +159,7 @@ def read_results(folder: Path | str, *, replicates: int = 1000, baseline: str | 
     return StudyResults(
         name=plan["spec"]["name"],
         arms=_arms(plan, meta, store),
-        cells=_corrected(cells, plan["primary"]),
+        cells=_corrected(corrected_alike(cells), plan["primary"]),
         plan=plan,
         versions=meta.get("versions", {}),
         store=store,

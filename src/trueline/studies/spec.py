@@ -160,6 +160,9 @@ class StudySpec(BaseModel):
         return self
 
 
+MAPPINGS = (Named, Tariff, TargetSpec, EndpointOptions, Primary, Sequential)
+
+
 def parse_tariff(text: str) -> Tariff:
     """A tariff from ``IN,OUT``, as on the command line."""
     try:
@@ -182,6 +185,9 @@ def parse_spec(value: Any, *, where: str = "study") -> StudySpec:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "study"
         message = first["msg"].removeprefix("Value error, ").rstrip(".")
+        if first["type"] == "model_type":
+            shape = {cls.__name__: cls for cls in MAPPINGS}[first["ctx"]["class_name"]]
+            message = f"{first['input']!r} is no mapping with {', '.join(shape.model_fields)}"
         known = "" if first["type"] != "extra_forbidden" else f" (known: {', '.join(StudySpec.model_fields)})"
         raise InputError(f"{where}: {field}: {message}{known}.") from error
 

@@ -73,6 +73,11 @@ class Store:
             if not read_only:
                 with self._engine.begin() as connection:
                     create_tables(connection)
+            elif not sa.inspect(self._engine).has_table(META.name):
+                raise InputError(
+                    f"the database at {self._engine.url} holds no study; run one on it first (store: URL in a study "
+                    "file, or --store URL)."
+                )
             self._check_version(read_only)
 
     def _check_version(self, read_only: bool) -> None:
@@ -112,7 +117,7 @@ class Store:
         except sa.exc.DatabaseError as error:
             raise InputError(
                 f"the store at {self._engine.url} is not a Trueline store or is damaged: "
-                f"{' '.join(str(error.orig).split())}; restore it from a copy, or choose another --out folder."
+                f"{' '.join(str(error.orig).split())}; restore it from a copy, or choose another --out folder or store."
             ) from error
 
     # -- writing ---------------------------------------------------------------------------------------------
