@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from datasets import Dataset
 from speed.contenders import RATE, Setting, StepTimes, of_trl, quiet
-from speed.measuring import median, now
+from speed.measuring import now, typical
 from speed.models import END, FIRST, SHAPES, build, load, words
 from transformers import AutoTokenizer, PrinterCallback
 
@@ -108,7 +108,7 @@ def run_ours(setting: Setting, name: str, prompts: Sequence[str], given: argpars
         progress=lambda *_: marks.append(now()),
     )  # fmt: skip
     assert {line["length"] for line in run.history} == {float(given.answer_tokens)}
-    return median(np.diff(marks, axis=0))
+    return typical(np.diff(marks, axis=0))
 
 
 def run_trl(
@@ -140,7 +140,7 @@ def run_trl(
     made.train()
     lengths = [line["completions/mean_length"] for line in made.state.log_history if "loss" in line]
     assert all(length > 0.95 * given.answer_tokens for length in lengths), lengths
-    return median(times.seconds)
+    return typical(times.seconds)
 
 
 def make_prompts(count: int, vocabulary: int, tokens: int) -> list[str]:

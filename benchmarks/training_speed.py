@@ -1,16 +1,17 @@
 """Speed and memory of training beside trl's, on the same model, data, order and learning rates, in one run.
 
     python benchmarks/training_speed.py dpo reward kto orpo simpo sft [--shape testbed small large]
-        [--prompts long short] [--steps 4] [--repeats 3] [--threads 1] [--memory]
+        [--prompts long short real] [--steps 4] [--repeats 3] [--threads 1] [--memory]
 
 Random Llamas (0.6 M parameters, the shape of the testbed's large model; 5.8 M with a vocabulary of 4,096; 34.6 M with
-49,152), random token ids, four pairs (or answers) a step, AdamW, fp32 on the CPU. trl runs as it comes (but in fp32, so
-that losses can be compared) and at its best settings (reference precomputed, no gradient checkpointing). Contenders
-take turns; ratios are of CPU seconds of all threads, which other programs' load hardly moves, and medians of the
-repeats' own ratios. Losses must agree to 1e-4 (ORPO's are not the same quantity), or the run fails. The bare figure is
-a forward and backward pass of the model over the tokens that we read, as plain unpadded rows with the loss on every
-token and no optimiser. Memory is how far each contender peaks, model and data included, above where it stood before, in
-a process of its own.
+49,152), random token ids, four pairs (or answers) a step, AdamW, fp32 on the CPU; *real* prompts and answers have the
+lengths of UltraFeedback's. trl runs as it comes (but in fp32, so that losses can be compared) and at its best settings
+(reference precomputed, no gradient checkpointing). Contenders take turns; ratios are of CPU seconds of all threads,
+which other programs' load hardly moves, of a run's typical step (the median; the mean of real ones, which are unlike),
+and medians of the repeats' own ratios. Losses must agree to 1e-4 (ORPO's are not the same quantity), or the run fails.
+The bare figure is a forward and backward pass of the model over the tokens that we read, as plain unpadded rows with
+the loss on every token and no optimiser. Memory is how far each contender peaks, model and data included, above where
+it stood before, in a process of its own.
 
 On a GPU (not run yet): ``--device cuda --dtype bf16 --shape 1b``; wall time stands for CPU time there, losses must
 agree to 2e-2, and ``--peak-tflops`` gives the share of the card's peak. Needs the extra ``dev``.
@@ -26,8 +27,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from speed.contenders import Setting, Timed, examples_of, gap, quiet, run_bare, run_ours, run_trl, tokens_of
+from speed.lengths import KINDS
 from speed.measuring import in_own_process, peak_growth
-from speed.methods import METHODS, PER_STEP, PROMPTS, Method, make_rows
+from speed.methods import METHODS, PER_STEP, Method, make_rows
 from speed.models import SHAPES, build, load
 
 PEERS = {"trl, defaults": False, "trl, best": True}
@@ -43,7 +45,7 @@ def compare(name: str, shape: str, prompts: str, given: argparse.Namespace) -> b
     gaps = []
     with tempfile.TemporaryDirectory() as place:
         work = Path(place)
-        setting = _setting(work / "model", given)
+        setting = _setting(work / "model", prompts, given)
         build(shape, setting.folder, reward=method.reward)
         for _ in range(given.repeats):
             ours = run_ours(setting, method, rows)
@@ -57,10 +59,10 @@ def compare(name: str, shape: str, prompts: str, given: argparse.Namespace) -> b
     runs = f"{given.repeats} x {given.steps} steps"
     print(f"\n{name}, {shape} ({parameters / 1e6:.1f} M parameters), {prompts} prompts, {runs}")
     _table(seconds, given)
-    tokens, clock = tokens_of(examples), _clock(given)
+    tokens, clock = tokens_of(examples, prompts), _clock(given)
     rate = tokens / np.median(np.array(seconds["trueline"])[:, clock])
     peak = f", {6 * parameters * rate / given.peak_tflops / 1e12:.0%} of peak" if given.peak_tflops else ""
-    print(f"trueline reads {tokens} tokens a step, {rate:,.0f} a second{peak}")
+    print(f"trueline reads {tokens:.0f} tokens a step, {rate:,.0f} a second{peak}")
     allowed = 2e-2 if given.dtype == "bf16" else 1e-4
     print(
         f"largest difference of a loss: {max(gaps):.1e}" + ("" if method.same else " (not the same quantity)")
@@ -70,8 +72,10 @@ def compare(name: str, shape: str, prompts: str, given: argparse.Namespace) -> b
     return max(gaps) < allowed or not method.same
 
 
-def _setting(folder: Path, given: argparse.Namespace) -> Setting:
-    return Setting(folder=folder, steps=given.steps, device=given.device, precision=given.dtype)
+def _setting(folder: Path, prompts: str, given: argparse.Namespace) -> Setting:
+    return Setting(
+        folder=folder, steps=given.steps, prompts=prompts, device=given.device, precision=given.dtype
+    )
 
 
 def _clock(given: argparse.Namespace) -> int:
@@ -116,7 +120,7 @@ def _memory(name: str, shape: str, prompts: str, given: argparse.Namespace) -> N
 def _alone(title: str, method: Method, shape: str, prompts: str, given: argparse.Namespace) -> float:
     """The peak of one contender, model and data included."""
     with tempfile.TemporaryDirectory() as place:
-        setting = _setting(Path(place) / "model", given)
+        setting = _setting(Path(place) / "model", prompts, given)
         build(shape, setting.folder, reward=method.reward)
         rows = make_rows(PER_STEP * given.steps, SHAPES[shape]["vocab_size"], prompts)
         run: partial[Timed] = partial(run_ours, setting, method, rows)
@@ -132,7 +136,7 @@ def main() -> int:
     )
     parser.add_argument("methods", nargs="+", choices=sorted(METHODS))
     parser.add_argument("--shape", nargs="+", choices=sorted(SHAPES), default=["testbed", "small", "large"])
-    parser.add_argument("--prompts", nargs="+", choices=sorted(PROMPTS), default=["long", "short"])
+    parser.add_argument("--prompts", nargs="+", choices=KINDS, default=["long", "short"])
     parser.add_argument("--steps", type=int, default=4)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)

@@ -20,7 +20,7 @@ from trueline.training.config import TrainingConfig
 from trueline.training.loop import train
 from trueline.training.reference import add_reference
 
-from .measuring import median, now
+from .measuring import now, typical
 from .methods import PER_STEP, Method, Row
 from .models import load
 
@@ -41,6 +41,7 @@ class Setting:
 
     folder: Path
     steps: int
+    prompts: str = "long"
     device: str = "cpu"
     precision: str = "fp32"
 
@@ -122,7 +123,7 @@ def run_trl(setting: Setting, method: Method, rows: Sequence[Row], work: Path, b
     before = now() - start
     made.remove_callback(PrinterCallback)
     made.train()
-    return Timed(seconds=median(times.seconds), losses=times.losses, before=before)
+    return Timed(seconds=typical(times.seconds, setting.prompts), losses=times.losses, before=before)
 
 
 def examples_of(method: Method, rows: Sequence[Row]) -> list[Example]:
@@ -151,11 +152,11 @@ def run_ours(setting: Setting, method: Method, rows: Sequence[Row]) -> Timed:
         progress=lambda *_: marks.append(now()),
     )  # fmt: skip
     losses = [line["loss"] for line in run.history]
-    return Timed(seconds=median(np.diff(marks, axis=0)), losses=losses, before=before)
+    return Timed(seconds=typical(np.diff(marks, axis=0), setting.prompts), losses=losses, before=before)
 
 
 def run_bare(setting: Setting, method: Method, examples: Sequence[Example]) -> np.ndarray:
-    """Seconds of forward and backward over one step's tokens, an unpadded row an example with the loss on every
+    """Seconds of forward and backward over the tokens of a step, an unpadded row an example with the loss on every
     token, and no optimiser; what a method reads without learning from it is read forward only."""
     model = load(setting.folder, reward=method.reward, device=setting.device)
 
@@ -163,10 +164,10 @@ def run_bare(setting: Setting, method: Method, examples: Sequence[Example]) -> n
         ids = [*example.tree.trunk, *(token for branch in example.tree.branches for token in branch)]
         return torch.tensor([ids], device=setting.device)
 
-    learnt = [row(example) for example in examples[:PER_STEP]]
-    read = [row(example.mismatched) for example in examples[:PER_STEP] if example.mismatched is not None]
     seconds = []
-    for _ in range(3):
+    for step in steps_of(examples):
+        learnt = [row(example) for example in step]
+        read = [row(example.mismatched) for example in step if example.mismatched is not None]
         start = now()
         with setting.autocast():
             with torch.no_grad():
@@ -182,13 +183,21 @@ def run_bare(setting: Setting, method: Method, examples: Sequence[Example]) -> n
                 losses.append(loss.detach())
         seconds.append(now() - start)
         model.zero_grad(set_to_none=True)
-    return median(seconds)
+    return typical(seconds, setting.prompts)
 
 
-def tokens_of(examples: Sequence[Example]) -> int:
-    """Tokens that we read in the first step: each prompt once with its answers, and mismatched answers."""
-    first = examples[:PER_STEP]
-    return sum(e.tokens + (e.mismatched.tokens if e.mismatched else 0) for e in first)
+def steps_of(examples: Sequence[Example]) -> list[Sequence[Example]]:
+    """The examples of each optimiser step."""
+    return [examples[start : start + PER_STEP] for start in range(0, len(examples), PER_STEP)]
+
+
+def tokens_of(examples: Sequence[Example], prompts: str) -> float:
+    """Tokens that we read in a step: each prompt once with its answers, and mismatched answers."""
+    read = [
+        sum(e.tokens + (e.mismatched.tokens if e.mismatched else 0) for e in step)
+        for step in steps_of(examples)
+    ]
+    return float(typical(np.array(read)[:, None], prompts)[0])
 
 
 def gap(ours: Timed, theirs: Mapping[str, Timed]) -> float:

@@ -1,7 +1,7 @@
 """What is compared: for each method our objective, trl's trainer with its settings, and the data of both.
 
 ``best`` are trl's best settings: no gradient checkpointing, and the reference's log-probabilities computed once.
-Prompts have about 150 or 12 tokens, answers about 89 with their end token.
+Prompts have about 150 or 12 tokens and answers about 89 with their end token, or both are as long as in real pairs.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,10 +19,9 @@ from trueline.training.objectives.reward import RewardObjective
 from trueline.training.objectives.sft import SFTObjective
 from trueline.training.objectives.simpo import SimPOObjective
 
+from .lengths import lengths
 from .models import END, FIRST, words
 
-PROMPTS = {"long": (150, 40), "short": (12, 4)}  # mean and half range
-ANSWERS = (88, 40)
 PER_STEP = 4
 CHECKPOINTING = {"gradient_checkpointing": False}
 REFERENCE = {"precompute_ref_log_probs": True, **CHECKPOINTING}
@@ -38,20 +37,15 @@ class Row:
 
 
 def make_rows(count: int, vocabulary: int, prompts: str) -> list[Row]:
-    """Random token ids."""
+    """Random token ids in rows of one kind of lengths."""
     draw = np.random.default_rng(0)
 
-    def tokens(mean: int, around: int) -> tuple[int, ...]:
-        size = draw.integers(mean - around, mean + around + 1)
+    def tokens(size: int) -> tuple[int, ...]:
         return tuple(int(t) for t in draw.integers(FIRST, vocabulary, size))
 
     return [
-        Row(
-            prompt=tokens(*PROMPTS[prompts]),
-            chosen=(*tokens(*ANSWERS), END),
-            rejected=(*tokens(*ANSWERS), END),
-        )
-        for _ in range(count)
+        Row(prompt=tokens(prompt), chosen=(*tokens(chosen), END), rejected=(*tokens(rejected), END))
+        for prompt, chosen, rejected in lengths(prompts, count, draw)
     ]
 
 
@@ -119,7 +113,7 @@ METHODS = {
     "kto": Method(
         objective=KTOObjective(beta=0.1),
         trainer="KTO",
-        settings={"beta": 0.1},
+        settings={"beta": 0.1, "max_length": 2048},  # a prompt with another's answer may be longer than a row
         best=REFERENCE,
         example=_labelled,
         theirs=_their_labelled,

@@ -32,7 +32,7 @@ def build(shape: str, folder: Path, *, reward: bool = False) -> PreTrainedTokeni
     """Write a random model (with a one-number head for a reward) and its tokenizer; returns the tokenizer."""
     config = LlamaConfig(
         **SHAPES[shape],
-        max_position_embeddings=1024,
+        max_position_embeddings=2048,
         tie_word_embeddings=True,
         pad_token_id=0,
         eos_token_id=END,
