@@ -1,14 +1,16 @@
 """On-policy steps end to end, rollouts included, beside trl's: GRPO and RLOO with eight samples a prompt.
 
-    python benchmarks/rollout_speed.py grpo rloo [--shape testbed small large] [--prompts 4] [--prompt-tokens 256]
-        [--answer-tokens 64] [--steps 3] [--repeats 3] [--threads 1]
+    python benchmarks/rollout_speed.py grpo grpo_kl rloo [--shape testbed small large] [--prompts 4]
+        [--prompt-tokens 256] [--answer-tokens 64] [--steps 3] [--repeats 3] [--threads 1]
 
 The same random Llamas as in ``training_speed.py``, the same prompts and reward function, and the same number of tokens
 drawn: no answer ends before its limit. A step draws eight answers to each prompt, scores them, and learns from all of
 them at once. trl runs at its best settings (no gradient checkpointing; whole generations in one batch). Both draw at
-temperature 1 without truncation, and both compute entropies. Draws differ, so losses cannot be compared here: that loss
-and gradient are equal on frozen rollouts is tested (``tests/training/test_trl_on_policy.py``). Ratios are of CPU
-seconds, medians of the repeats' own ratios.
+temperature 1 without truncation, and both compute entropies. *grpo* has no price on divergence: trl then reads no
+reference, ours reads it all the same, to watch the divergence. *grpo_kl* and *rloo* have one, the paper's β k3 in the
+loss and β KL in the reward. Draws differ, so losses cannot be compared here: that loss and gradient are equal on frozen
+rollouts is tested (``tests/training/test_trl_on_policy.py``). Ratios are of CPU seconds, medians of the repeats' own
+ratios.
 
 On a GPU (not run yet): ``--device cuda --dtype bf16 --shape 1b``. Needs the extra ``peers``.
 """
@@ -37,10 +39,16 @@ from trueline.training.objectives.policy_gradient import PolicyGradientObjective
 from trueline.training.objectives.token_policy import TokenPolicyObjective
 from trueline.training.rollouts import Rollouts
 
-SAMPLES, BETA = 8, 0.05
+SAMPLES, BETA, PAPER_BETA = 8, 0.05, 0.04
 # our method and objective, trl's trainer and its settings
 METHODS: dict[str, tuple[Any, Any, str, dict[str, Any]]] = {
     "grpo": (GroupRelative(), TokenPolicyObjective(name="grpo"), "GRPO", {"loss_type": "grpo", "beta": 0.0}),
+    "grpo_kl": (
+        GroupRelative(),
+        TokenPolicyObjective(name="grpo", beta=PAPER_BETA, kl="k3"),
+        "GRPO",
+        {"loss_type": "grpo", "beta": PAPER_BETA},
+    ),
     "rloo": (LeaveOneOut(beta=BETA), PolicyGradientObjective(name="rloo"), "RLOO", {"beta": BETA}),
 }
 
