@@ -120,6 +120,8 @@ def test_export_to_inspects_logs(shared: Shared) -> None:
     written = [Path(line) for line in done("export", shared.url, "--to", "inspect").out.splitlines()]
     logs = [inspect_log.read_eval_log(str(path)) for path in written if path.suffix in (".eval", ".json")]
     assert sorted(log.eval.task.split("/")[-1] for log in logs) == ["arc", "arc", "xstest", "xstest"]
+    for log in logs:  # XSTest's controls are samples too
+        assert len(log.samples) == log.results.total_samples == log.eval.dataset.samples
     assert all("hunter2" not in log.model_dump_json() for log in logs)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from golden.harness import run_harness, small_model, task_file
+from trueline import catalog
 from trueline.core.errors import NotMeasurableError
 from trueline.core.statistics.estimate import estimate
 from trueline.core.verdicts import Item
@@ -19,6 +20,7 @@ from trueline.measures.capability.arc import ARC
 from trueline.measures.capability.mmlu import MMLU, mmlu_items
 from trueline.measures.capability.perplexity import Perplexity
 from trueline.measures.choices import LETTERS, lettered
+from trueline.measures.model_safety.truthfulqa import TruthfulQA
 from trueline.models.engine import Engine
 from trueline.models.local import LocalTarget
 
@@ -270,6 +272,53 @@ def test_arc_on_a_real_model(real_model):
         for item in items
     ]
     compare_arc(*real_model, items, rows)
+
+
+SAME_ITEMS = {
+    "output_type": "multiple_choice",
+    "doc_to_text": "{{prompt}}",
+    "doc_to_choice": "{{options}}",
+    "doc_to_target": "{{label}}",
+    "metric_list": [{"metric": name} for name in ACCURACIES],
+}
+
+
+def same_row(item, **more):
+    return {"prompt": item.prompt, "options": [option[1:] for option in item.options], **more}
+
+
+@pytest.mark.parametrize("name", ["boolq", "openbookqa", "piqa", "social_iqa", "winogrande", "bbq"])
+def test_a_task_made_of_a_measures_own_items(real_model, name):
+    measure = catalog.make("measure", name, {"form": "raw"})
+    items = measure.items()[:8]
+    rows = [same_row(item, label=item.data["label"]) for item in items]
+    theirs = run_harness(*real_model, SAME_ITEMS, rows)
+    verdicts, found = examined(measure, items, target_of(*real_model))
+    assert_close(found, theirs.logprobs)
+    for metric in ACCURACIES if name != "bbq" else ():  # BBQ's accuracies stand apart by context
+        assert value_of(measure, ACCURACIES[metric], verdicts) == pytest.approx(theirs.scores[metric])
+
+
+def test_truthfulqa_by_lm_evals_own_formulas(real_model):
+    from lm_eval.tasks.truthfulqa.utils import process_results_mc2
+
+    measure = TruthfulQA(form="raw")
+    items = measure.items()[:8]
+    rows = [same_row(item, mc2_targets={"labels": item.data["true"]}) for item in items]
+    task = {**SAME_ITEMS, "doc_to_target": 0, "process_results": process_results_mc2}
+    theirs = run_harness(*real_model, task, rows)
+    verdicts, found = examined(measure, items, target_of(*real_model))
+    assert_close(found, theirs.logprobs)
+    assert value_of(measure, "mc2", verdicts) == pytest.approx(theirs.scores["acc"], abs=1e-5)
+    first = [[item.data["best"], *_false(item)] for item in items]  # as in its mc1 targets
+    rows = [
+        {**row, "options": [row["options"][n] for n in order], "label": 0} for row, order in zip(rows, first)
+    ]
+    assert value_of(measure, "mc1", verdicts) == run_harness(*real_model, SAME_ITEMS, rows).scores["acc"]
+
+
+def _false(item):
+    return [number for number, true in enumerate(item.data["true"]) if not true]
 
 
 def test_mmlu_with_five_examples_on_a_real_model(real_model):

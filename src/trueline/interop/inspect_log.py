@@ -94,7 +94,9 @@ class _Cell:
             task_display_name=cell.title,
             task_args=_plain(cell.parameters),
             dataset=EvalDataset(
-                name=self.measure.data, samples=cell.planned, sample_ids=[sample.id for sample in samples]
+                name=self.measure.data,
+                samples=self._planned(samples),
+                sample_ids=[sample.id for sample in samples],
             ),
             model=self.model,
             model_args={"treatment": arm.treatment, "parameters": _plain(arm.parameters), "seed": arm.seed},
@@ -123,10 +125,14 @@ class _Cell:
         from inspect_ai.log import EvalResults
 
         return EvalResults(
-            total_samples=self.cell.planned,
-            completed_samples=self.cell.done,
+            total_samples=self._planned(samples),
+            completed_samples=len(samples),
             scores=[self._score(metric) for metric in self.cell.metrics.values()],
         )
+
+    def _planned(self, samples: Sequence[Any]) -> int:
+        """Items and the controls among them, which count in no metric but their own."""
+        return self.cell.planned + len(samples) - self.cell.done
 
     def _score(self, result: MetricResult) -> Any:
         from inspect_ai.log import EvalMetric, EvalScore
