@@ -1,7 +1,7 @@
 """Speed and memory of training beside trl's, on the same model, data, order and learning rates, in one run.
 
     python benchmarks/training_speed.py dpo reward kto orpo simpo sft [--shape testbed small large]
-        [--prompts long short real] [--steps 4] [--repeats 3] [--threads 1] [--memory]
+        [--prompts long short real real_short real_long] [--steps 4] [--repeats 3] [--threads 1] [--memory]
 
 Random Llamas (0.6 M parameters, the shape of the testbed's large model; 5.8 M with a vocabulary of 4,096; 34.6 M with
 49,152), random token ids, four pairs (or answers) a step, AdamW, fp32 on the CPU; *real* prompts and answers have the

@@ -22,7 +22,7 @@ def now() -> np.ndarray:
 def typical(seconds: Any, prompts: str = "long") -> np.ndarray:
     """Of each column: the median of steps that are alike, the mean where they are as unlike as real rows; the first
     step is left out, since it warms caches up in every program."""
-    return (np.mean if prompts == "real" else np.median)(np.array(seconds[1:]), axis=0)
+    return (np.mean if prompts.startswith("real") else np.median)(np.array(seconds[1:]), axis=0)
 
 
 def peak_growth(work: Callable[[], object]) -> float:
