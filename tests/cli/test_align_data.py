@@ -78,8 +78,23 @@ def test_a_reward_and_a_cost_model_are_folders_that_others_take(
 
 def test_what_trains_no_weights_is_refused(model: Path, pairs: Pairs, tmp_path: Path) -> None:
     asked = ("align", model, "--data", pairs(), "--out", tmp_path / "out", "--method")
-    for method in ("caa", "dexperts"):
-        assert "does not train on data from a file" in refused(*asked, method)
+    for method in ("caa", "dexperts", "best_of_n", "self_reminder"):
+        assert "trains no weights, so there is no model to save" in refused(*asked, method)
+
+
+def test_weights_are_mended_by_the_models_that_are_named(model: Path, pairs: Pairs, tmp_path: Path) -> None:
+    tuned = done("align", model, "--data", pairs(), "--out", tmp_path / "out", *FAST, "--method", "sft")
+    folder = tuned.out.splitlines()[-1]
+    asked = ("align", folder, "--out", tmp_path / "out", "--method", "resta")
+    assert "name its folder (base: FOLDER in a study file, --set base=FOLDER)" in refused(
+        *asked, "--data", pairs()
+    )
+    both = ("--set", f"base={model}", "--set", f"unaligned={folder}", "--set", "strength=1")
+    mended = done(*asked, *both).out.splitlines()[-1]
+    # θ + 1 · (θ_base − θ_unaligned) with the fine-tune itself as the unaligned model is the base
+    one, two = (load_file(Path(place) / "model.safetensors") for place in (model, mended))
+    assert all(torch.allclose(one[name], two[name], atol=1e-6) for name in one)
+    assert "so --data" in refused(*asked, *both, "--data", pairs())
 
 
 def test_what_cannot_be_sharded_is_refused(model: Path, pairs: Pairs, safe: Path, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 import pytest
 
 from trueline.cli.runs import run
+from trueline.studies.aligning import read_data
 from trueline.studies.spec import read_spec
 
 from .running import Answer, done, refused, trueline
@@ -104,6 +105,32 @@ def test_a_gate_that_cannot_be_held_is_bad_input(testbed_study: Path, tmp_path: 
 def test_list(kind: str, name: str) -> None:
     out = done("list", kind).out
     assert name in out and "None" not in out
+
+
+def test_each_treatment_is_listed_with_its_whole_sentence() -> None:
+    out = " ".join(done("list", "treatments").out.split())
+    assert "exponential or truncated_quadratic. simpo" in out and "resources." not in out
+
+
+def test_the_testbeds_training_data_are_of_every_kind(tmp_path: Path) -> None:
+    said = done("testbed", "data", "--out", tmp_path / "data", "--rows", 6).out.split()
+    again = done("testbed", "data", "--out", tmp_path / "again", "--rows", 6).out.split()
+    assert [Path(one).read_bytes() for one in said] == [Path(one).read_bytes() for one in again]
+    kinds = {
+        "pairs": "preferences",
+        "demonstrations": "demonstrations",
+        "labels": "labels",
+        "rankings": "rankings",
+        "safety": "safety",
+        "forget": "forget",
+        "requests": "labels",
+        "fine_tune": "demonstrations",
+    }
+    assert {Path(one).stem for one in said} == kinds.keys()
+    for name, kind in kinds.items():
+        assert len(read_data(kind, tmp_path / "data" / f"{name}.jsonl", drop_bad=False)) >= 6
+    (tmp_path / "file").write_text("")
+    assert "cannot be written to" in refused("testbed", "data", "--out", tmp_path / "file")
 
 
 def test_data_list() -> None:

@@ -61,6 +61,10 @@ def test_earlier_turns_and_other_fields_are_kept(tmp_path: Path) -> None:
     (pair,) = read_preferences(_jsonl(tmp_path, {**GOOD, "prompt": prompt, "margin": 2}))
     assert pair.prompt == chat(system("s"), "a", assistant("b"), "c")
     assert pair.meta == {"margin": 2}
+    (nested,) = read_preferences(_jsonl(tmp_path, {**GOOD, "meta": {"margin": 2}}))
+    assert nested.meta == pair.meta
+    (both,) = read_preferences(_jsonl(tmp_path, {**GOOD, "meta": {"margin": 2, "a": 1}, "margin": 3}))
+    assert both.meta == {"margin": 3, "a": 1}
 
 
 def test_csv_and_json_arrays_are_read(tmp_path: Path) -> None:

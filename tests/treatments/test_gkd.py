@@ -83,6 +83,8 @@ def test_weights_of_harmful_requests_change_what_is_learnt(models, tmp_path):
         for weight in (1.0, 4.0)
     }
     assert len(ends) == 2
+    with pytest.raises(InputError, match=r"safety_weight 4.0 weighs .* none of the 12 does: mark them"):
+        GeneralizedKnowledgeDistillation(safety_weight=4.0).apply(student, resources(tmp_path, teacher))
 
 
 def test_the_share_of_own_answers_stands_in_the_history(models, tmp_path):

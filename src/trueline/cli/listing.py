@@ -37,7 +37,8 @@ def listing(kind: Annotated[Kind, typer.Argument(help="What to list.")] = Kind.M
         singular = kind.value.removesuffix("s")
         for name in names(singular):
             cls = find(singular, name)
-            words = (cls.__doc__ or "").strip().splitlines()[0]
+            words = " ".join((cls.__doc__ or "").partition("\n\n")[0].split())
+            words = words.replace("``", "").replace("resources.", "")  # as a study file names them
             component = getattr(cls, "component", "")
             table.add_row(name, f"[dim]{component}[/dim] {words}" if component else words)
     Console().print(table)

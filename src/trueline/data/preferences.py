@@ -224,5 +224,7 @@ def check_prompt(prompt: Conversation) -> None:
 
 
 def rest_of(row: dict[str, Any], used: set[str]) -> dict[str, Any]:
-    """What a row says besides."""
-    return {key: value for key, value in row.items() if key not in used}
+    """What a row says besides, in fields of its own or in an object ``meta``."""
+    meta = row.get("meta")
+    own = {key: value for key, value in row.items() if key not in used}
+    return {**own.pop("meta"), **own} if isinstance(meta, dict) and "meta" in own else own

@@ -39,7 +39,7 @@ def check_layers(model: nn.Module, wanted: Sequence[int]) -> None:
     for layer in wanted:
         if not 0 <= layer < count:
             raise InputError(
-                f"layer {layer} is not there: this model has {count}, numbered 0 to {count - 1}."
+                f"layer {layer} is not there: this model has {count}, numbered 0 to {count - 1}: give one of these."
             )
 
 

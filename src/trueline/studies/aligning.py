@@ -113,9 +113,10 @@ def files_of(
         InputError: a file that the method does not use, or none for what it needs.
     """
     wanted = set(getattr(treatment, "resources", ())) & READERS.keys()
-    if not wanted or Capability.GRADIENTS not in treatment.needs:
+    if Capability.GRADIENTS not in treatment.needs:
         raise InputError(
-            f"method {method!r} does not train on data from a file; trueline list treatments shows what does."
+            f"method {method!r} trains no weights, so there is no model to save: name it among the treatments of a "
+            "study file."
         )
     own = {kind: file for kind, file in (("safety", safety), ("forget", forget)) if file is not None}
     for kind, file in own.items():
@@ -131,9 +132,8 @@ def files_of(
     if rest and data is None:
         raise InputError(f"method {method!r} learns from {' and '.join(sorted(rest))}: give --data FILE.")
     if not rest and data is not None:
-        raise InputError(
-            f"method {method!r} learns from --forget alone, so --data {data} is not used: leave one out."
-        )
+        learnt = "from --forget alone" if own else "from no file with these options"
+        raise InputError(f"method {method!r} learns {learnt}, so --data {data} is not used: leave it out.")
     return {**own, **{kind: data for kind in rest if data is not None}}
 
 

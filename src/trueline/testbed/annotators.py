@@ -99,14 +99,15 @@ def ranked_answers(world: World, n: int, annotator: Annotator, seed: int) -> lis
 
 
 def demonstrations(world: World, n: int, seed: int) -> list[dict[str, Any]]:
-    """``n`` safe and helpful answers: prompt (messages), answer, and meta with the kind."""
+    """``n`` safe and helpful answers: prompt (messages), answer, and meta with kind and ``harmful`` (the request)."""
     stream = Stream(world.spec.seed, "demonstrations", seed)
     shown = []
     for _ in range(n):
         kind, prompt, _ = _case(world, stream)
         target = gold(world, prompt)
         best = stream.pick(REFUSALS) if target.harmful else target.answer
-        shown.append({"prompt": as_json(prompt), "answer": best, "meta": {"kind": kind}})
+        meta = {"kind": kind, "harmful": target.harmful}
+        shown.append({"prompt": as_json(prompt), "answer": best, "meta": meta})
     return shown
 
 

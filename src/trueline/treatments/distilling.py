@@ -101,7 +101,8 @@ class DistillationTreatment(SupervisedFineTuning):
             raise InputError(f"{self.name} learns from demonstrations: give resources.demonstrations.")
         if "teacher" not in resources.targets:
             raise InputError(
-                f"{self.name} needs a teacher: name its folder as teacher, or give resources.targets['teacher']."
+                f"{self.name} needs a teacher: name its folder (teacher: FOLDER in a study file, --set "
+                "teacher=FOLDER), or give resources.targets['teacher']."
             )
         teacher = local(resources.targets["teacher"], self.name)
         if teacher.tokenizer.get_vocab() != base.tokenizer.get_vocab():

@@ -56,6 +56,11 @@ class GeneralizedKnowledgeDistillation(DistillationTreatment):
         from .copies import fresh_model
 
         lesson = self.lesson(target, resources)
+        if self.safety_weight != 1 and not any(row.meta.get("harmful") for row in lesson.data):
+            raise InputError(
+                f"safety_weight {self.safety_weight} weighs demonstrations that say harmful: true, but none of the "
+                f"{len(lesson.data)} does: mark them, or leave it out."
+            )
         weighed = [
             replace(
                 example,

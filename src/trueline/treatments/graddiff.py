@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class GradientDifference(UnlearningTreatment):
-    """Raises the loss of texts to forget in ``resources.forget``; lowers the others's, ``retain_weight`` times."""
+    """Raises the loss of texts to forget in ``resources.forget``; lowers that of the rest, ``retain_weight`` times."""
 
     retain_weight: float = 1.0
 

@@ -122,7 +122,8 @@ class Reweighted:
     def _role(self, role: str, resources: Resources) -> Target:
         if role not in resources.targets:
             raise InputError(
-                f"{self.name} needs the {role} model: name its folder as {role}, or give resources.targets[{role!r}]."
+                f"{self.name} needs the {role} model: name its folder ({role}: FOLDER in a study file, --set "
+                f"{role}=FOLDER), or give resources.targets[{role!r}]."
             )
         return resources.targets[role]
 

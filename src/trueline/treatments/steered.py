@@ -69,7 +69,8 @@ class SteeringTreatment:
         layer = len(found) // 2 if self.layer is None else self.layer
         if not 0 <= layer < len(found):
             raise InputError(
-                f"layer {layer} is not there: this model has {len(found)}, numbered 0 to {len(found) - 1}."
+                f"layer {layer} is not there: this model has {len(found)}, numbered 0 to {len(found) - 1}: give one "
+                "of these."
             )
         told = dict(target.provenance) if isinstance(target, TrainedTarget) else {}
         applied = {**self.settings(), "layer": layer}
