@@ -14,9 +14,21 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from measures.support import ScriptedTarget
+from trueline.core.errors import InputError
+from trueline.core.messages import last_user
+from trueline.core.protocols import Resources
 from trueline.core.statistics import ppi_change
 from trueline.judges.label_sets import label_set
 from trueline.judges.refusal_keywords import RefusalKeywords
+from trueline.models.recorded import open_recorded
+from trueline.studies.labels import choose_metric, draw, put_label, sheet
+from trueline.studies.plan import make_plan
+from trueline.studies.results import read_results
+from trueline.studies.run import run_study
+from trueline.studies.spec import parse_spec
+from trueline.studies.store import Store
+from trueline.treatments.replace import Replace
 
 DATA = Path(os.environ.get("TRUELINE_DATA") or Path(__file__).parents[3] / "shared" / "data")
 pytestmark = pytest.mark.skipif(not (DATA / "xstest").is_dir(), reason="the public data is not here")
@@ -84,3 +96,48 @@ def test_labels_of_these_answers_give_the_change(
         alone.append(2 * 1.98 * (new - old)[drawn].std(ddof=1) / 120**0.5)
     assert held >= 0.93 * 200 - 3 * (200 * 0.93 * 0.07) ** 0.5
     assert np.mean(widths) < np.mean(alone)
+
+
+STUDY = {
+    "targets": ["recorded:mistralinstruct"],
+    "treatments": ["none", {"name": "replace", "label": "guard", "model": "recorded:mistralguard"}],
+    "measures": [{"name": "xstest", "refusal": "refusal_keywords"}],
+}
+
+
+def test_a_study_labelled_by_people_finds_what_they_find(tmp_path: Path) -> None:
+    """100 of XSTest's 250 safe prompts are labelled. People call 4 and 47 of the answers to all 250 refusals."""
+    run_study(make_plan(parse_spec(STUDY)), tmp_path)
+    before = read_results(tmp_path).cell("guard", "xstest")
+    assert before is not None and before.metrics["over_refusal"].correction.startswith("uncorrected")
+
+    store = Store(tmp_path)
+    plan = store.meta("plan")[""]
+    sample = draw(store, plan, *choose_metric(plan, "xstest", "over_refusal"), "direct", 100, 0)
+    people = {
+        (last_user(r.item.prompt), r.completion.text): float(r.label) for r in label_set("data:xstest").rows
+    }
+    for row in sheet(store, plan, sample):
+        put_label(store, sample, row, people[row.request, row.answers[0]], "people")
+    store.close()
+
+    results = read_results(tmp_path)
+    for arm, true in (("none", 4 / 250), ("guard", 47 / 250)):
+        cell = results.cell(arm, "xstest")
+        assert cell is not None
+        level = cell.metrics["over_refusal"]
+        assert level.correction.startswith("prediction-powered with 100 labels of 250")
+        assert level.estimate.low <= true <= level.estimate.high and level.estimate.value >= 0
+    change = results.cell("guard", "xstest").metrics["over_refusal"].change
+    assert change.low <= 43 / 250 <= change.high and change.low > 0
+
+
+def test_a_recording_follows_no_system_prompt_of_ours(tmp_path: Path) -> None:
+    class Prompted(ScriptedTarget):
+        def describe(self) -> dict[str, str]:
+            return {"system_prompt": "Be nice."}
+
+    with pytest.raises(InputError, match="unknown recorded model 'mistral': gpt4, "):
+        open_recorded("recorded:mistral")
+    with pytest.raises(InputError, match="cannot follow the target's system prompt 'Be nice"):
+        Replace(model="recorded:gpt4").apply(Prompted(), Resources(workdir=tmp_path))

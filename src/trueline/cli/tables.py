@@ -1,6 +1,6 @@
 """Tables for the terminal, made for 80 columns."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -152,9 +152,12 @@ def comparison_table(rows: "Sequence[Comparison]", console: Console) -> None:
             "–" if p is None else f"{p:.3g}",
         )
     console.print(table)
-    for line in corrections(cell for row in rows for cell in [_one_metric(row)]):
+    for line in corrections(cell for row in rows for cell in _one_metric(row)):
         console.print(escape(line), highlight=False)
 
 
-def _one_metric(row: "Comparison") -> CellResult:
-    return replace(row.cell, metrics={row.after.metric.name: row.after})
+def _one_metric(row: "Comparison") -> Iterator[CellResult]:
+    name = row.after.metric.name
+    if row.before is not None:
+        yield replace(row.cell, arm=row.before_arm, metrics={name: row.before})
+    yield replace(row.cell, metrics={name: row.after})

@@ -1,8 +1,8 @@
 """Does one text follow from another? Entailment for measures that compare answers by what they say.
 
-Three kinds: word overlap (``LexicalEntailment``), another model that is asked (``ModelEntailment``), and on the
-testbed the world itself. None of them is the fine-tuned classifier of the papers that use entailment: results
-name the one that was taken.
+Four kinds: word overlap (``LexicalEntailment``), another model that is asked (``ModelEntailment``), a local
+classifier as in the papers that use entailment (``entailment_classifier``), and on the testbed the world itself.
+Results name the one that was taken.
 """
 
 import math
@@ -116,17 +116,6 @@ class ModelEntailment:
         yes, no, neither = (math.exp(score.logprob - peak) for score in scores)
         total = yes + no + neither
         return Relation(entailment=yes / total, contradiction=no / total, neutral=neither / total)
-
-
-def entailment_judge(chosen: "Entailment | str | None") -> "Entailment":
-    """The judge itself; None and 'lexical' are word overlap, any other text the folder of a model to ask."""
-    if chosen is None or chosen == "lexical":
-        return LexicalEntailment()
-    if isinstance(chosen, str):
-        from trueline.models.local import LocalTarget
-
-        return ModelEntailment(LocalTarget.from_pretrained(chosen))
-    return chosen
 
 
 def _content(text: str) -> list[str]:

@@ -143,6 +143,17 @@ class RecordedTarget:
         )
 
 
+PREFIX = "recorded:"
+
+
+def open_recorded(address: str) -> RecordedTarget:
+    """What ``recorded:NAME`` names. Raises InputError for a name that nothing was recorded of."""
+    name = address.removeprefix(PREFIX)
+    if name not in XSTEST_MODELS:
+        raise InputError(f"unknown recorded model {name!r}: {', '.join(sorted(XSTEST_MODELS))}.")
+    return _xstest_model(name, None)
+
+
 def xstest_recorded(folder: Path | None = None) -> dict[str, RecordedTarget]:
     """XSTest's five models by short name (``XSTEST_MODELS``), each with its human labels.
 

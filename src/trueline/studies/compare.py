@@ -13,9 +13,10 @@ from .results import CellResult, read_results
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """One metric of two arms."""
+    """One metric of two arms; ``cell`` is that of the second."""
 
     cell: CellResult
+    before_arm: str
     before: MetricResult | None
     after: MetricResult
     change: Estimate | None
@@ -40,5 +41,7 @@ def compare_arms(folder: Path | str, before: str, after: str) -> Sequence[Compar
         other = first.get((cell.measure, str(cell.parameters), cell.attack))
         for name, result in cell.metrics.items():
             earlier = other.metrics.get(name) if other else None
-            compared.append(Comparison(cell=cell, before=earlier, after=result, change=result.change))
+            compared.append(
+                Comparison(cell=cell, before_arm=before, before=earlier, after=result, change=result.change)
+            )
     return compared

@@ -2,18 +2,20 @@
 
 A judge is a catalogue name or a mapping ``{judge: NAME, option: value, ...}``. Two options hold more than a
 value: ``members`` (of an ensemble) is a list of judges, ``target`` (of a judge that asks a model) a model as
-a study's target is written.
+a study's target is written. A judge of entailment is ``lexical``, ``{classifier: FOLDER}`` or ``{target: MODEL}``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic import ValidationError
 
-from trueline.catalog import make
+from trueline.catalog import build, make
 from trueline.core.errors import InputError
 from trueline.core.measure import Measure
 from trueline.core.protocols import Judge
+from trueline.judges.entailment import Entailment, LexicalEntailment, ModelEntailment
+from trueline.judges.entailment_classifier import ClassifierEntailment
 
 from .spec import TargetSpec
 
@@ -42,6 +44,26 @@ def build_judge(value: Any) -> Judge:
         options["target"] = _target(options["target"])
     judge: Judge = make("judge", value["judge"], options)
     return judge
+
+
+def build_entailment(value: Any) -> Entailment:
+    """The judge of entailment that a value names: word overlap, a local classifier, or a model that is asked."""
+    if hasattr(value, "relate"):
+        built: Entailment = value
+        return built
+    if value == "lexical":
+        return LexicalEntailment()
+    if isinstance(value, Mapping) and set(value) == {"target"}:
+        return ModelEntailment(_target(value["target"]))
+    if isinstance(value, Mapping) and isinstance(value.get("classifier"), str):
+        return build("judge", "entailment", ClassifierEntailment, value)  # type: ignore[no-any-return]
+    raise InputError(
+        f"{value!r} names no judge of entailment; write lexical, {{classifier: FOLDER}} for a classifier of natural "
+        "language inference, or {target: MODEL} for a model that is asked."
+    )
+
+
+BUILDERS: Mapping[str, Callable[[Any], Any]] = {"entailment": build_entailment}  # what is no judge of answers
 
 
 def _target(value: Any) -> Any:

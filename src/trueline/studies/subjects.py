@@ -12,7 +12,7 @@ from trueline.core.measure import Measure
 from trueline.core.protocols import Target
 from trueline.core.verdicts import Item
 
-from .judging import build_judge
+from .judging import BUILDERS, build_judge
 from .measuring import measure_class
 from .spec import Named, TargetSpec, Tariff
 
@@ -38,7 +38,8 @@ class Subject:
         accepted = getattr(cls, "judges", ())
         given = {**getattr(cls, "judged_with", {}), **spec.parameters}
         parameters = {
-            name: build_judge(value) if name in accepted else value for name, value in given.items()
+            name: BUILDERS.get(name, build_judge)(value) if name in accepted else value
+            for name, value in given.items()
         }
         if self.world is not None and cls.testbed is not None:
             from trueline.testbed.judges import exact_judges
@@ -109,15 +110,10 @@ def load_subject(spec: TargetSpec) -> Subject:
     if is_testbed(spec.model):
         return _testbed(spec)
     if spec.model.startswith(RECORDED):
-        from trueline.models.recorded import xstest_recorded
+        from trueline.models.recorded import open_recorded
 
         _refuse(spec, "replays stored answers", "dtype", "device", "quantize", "system_prompt", "cut")
-
-        known = xstest_recorded()
-        name = spec.model.removeprefix(RECORDED)
-        if name not in known:
-            raise InputError(f"unknown recorded model {name!r}: {', '.join(sorted(known))}.")
-        return Subject(target=known[name])
+        return Subject(target=open_recorded(spec.model))
     from trueline.models.local import LocalTarget
 
     return Subject(target=LocalTarget.from_pretrained(spec.model, **_local_options(spec)))

@@ -4,14 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+from trueline.core.errors import InputError
 from trueline.core.fingerprint import fingerprint
 from trueline.core.protocols import Capability, Resources, Target
 
 
 @dataclass(frozen=True, kw_only=True)
 class Replace:
-    """Answers come from ``model`` (a folder, hub name or ``openai:NAME@BASE_URL``,
-    or ``inspect:PROVIDER/NAME``) instead of the target."""
+    """Answers come from ``model``: a folder or hub name, ``openai:NAME@BASE_URL``,
+    ``inspect:PROVIDER/NAME``, or ``recorded:NAME``, which had no system prompt of ours."""
 
     model: str
     dtype: str = "auto"
@@ -37,6 +38,15 @@ class Replace:
             from trueline.models.inspect_model import open_inspect
 
             return open_inspect(self.model, system_prompt=system_prompt)
+        if self.model.startswith("recorded:"):
+            from trueline.models.recorded import open_recorded
+
+            if system_prompt is not None:
+                raise InputError(
+                    f"{self.model!r} replays stored answers, so it cannot follow the target's system prompt "
+                    f"{system_prompt!r}: replace a target without one."
+                )
+            return open_recorded(self.model)
         from trueline.models.local import LocalTarget
 
         return LocalTarget.from_pretrained(

@@ -128,7 +128,7 @@ def _powered(
     curvature = float(of_judge @ of_judge)
     # Where every item is labelled, or the judge says one thing only, f has nothing to add.
     tuning = -float(of_labels @ of_judge) / curvature if curvature > 1e-12 * n else 0.0
-    tuning = min(max(tuning, 0.0), 1.0)
+    tuning = min(max(tuning, 0.0), 1.0) + 0.0  # −0 is 0
     value = tuning * judged_mean + labels_mean - tuning * judged_labelled
     sums = of_labels + tuning * of_judge
     variance = float(sums @ sums) / n**2 * groups / (groups - 1) + 2 * (width / labelled) ** 2
@@ -142,5 +142,8 @@ def _powered(
 
 
 def _clipped(estimate: PoweredEstimate, bounds: tuple[float, float]) -> PoweredEstimate:
-    """The interval within the range that the quantity can have."""
-    return replace(estimate, low=max(bounds[0], estimate.low), high=min(bounds[1], estimate.high))
+    """Value and interval within the range that the quantity can have."""
+    value, low, high = (
+        min(max(x, bounds[0]), bounds[1]) for x in (estimate.value, estimate.low, estimate.high)
+    )
+    return replace(estimate, value=value, low=low, high=high)

@@ -7,7 +7,7 @@ from typing import ClassVar
 from trueline.core.measure import Component, Floats, Measure, Metric
 from trueline.core.protocols import Capability, Target
 from trueline.core.verdicts import Item, Verdict
-from trueline.judges.entailment import Entailment, Relation, entailment_judge
+from trueline.judges.entailment import Entailment, LexicalEntailment, Relation
 from trueline.measures.answers import NoAnswer
 from trueline.measures.ranking import auc
 from trueline.measures.settings import at_least
@@ -38,7 +38,7 @@ class SelfCheck(Measure):
     tells how well it predicts that the answer is wrong (one half: not at all).
 
     The judge of entailment is the world itself on the testbed; on real data 'lexical' (word overlap, the
-    default) or the folder of another model, not the classifier of the paper. The paper draws 20 samples.
+    default), {classifier: FOLDER, question: false} as in the paper, or {target: MODEL}. The paper draws 20 samples.
 
     Data: ``halueval`` (MIT), 442 questions asked without their knowledge: those whose answer is more than a
     choice among the question's own words. Example: 'The Oberoi family is part of a hotel company that has a
@@ -82,10 +82,10 @@ class SelfCheck(Measure):
     )
 
     def __init__(
-        self, *, entailment: Entailment | str | None = None, samples: int = 20, max_tokens: int = 32
+        self, *, entailment: Entailment | None = None, samples: int = 20, max_tokens: int = 32
     ) -> None:
         at_least(1, samples=samples, max_tokens=max_tokens)
-        self.entailment = entailment_judge(entailment)
+        self.entailment = entailment or LexicalEntailment()
         self.samples = samples
         self.max_tokens = max_tokens
 

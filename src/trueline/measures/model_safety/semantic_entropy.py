@@ -7,7 +7,7 @@ from typing import ClassVar
 from trueline.core.measure import Component, Floats, Measure, Metric
 from trueline.core.protocols import Capability, Target
 from trueline.core.verdicts import Item, Verdict
-from trueline.judges.entailment import Entailment, entailment_judge
+from trueline.judges.entailment import Entailment, LexicalEntailment
 from trueline.measures.answers import NoAnswer
 from trueline.measures.columns import known_mean
 from trueline.measures.ranking import auc
@@ -38,7 +38,8 @@ class SemanticEntropy(Measure):
     gold one by the same judge.
 
     The judge of entailment is the world itself on the testbed; on real data ``entailment`` is 'lexical' (word
-    overlap, the default) or the folder of another model. Neither is the classifier of the paper.
+    overlap, the default), {classifier: FOLDER} for a classifier of natural language inference as in the paper, or
+    {target: MODEL} for a model that is asked.
 
     Data: ``halueval`` (MIT), 442 questions asked without their knowledge: those whose answer is more than a
     choice among the question's own words. Example: 'The Oberoi family is part of a hotel company that has a
@@ -98,14 +99,14 @@ class SemanticEntropy(Measure):
     def __init__(
         self,
         *,
-        entailment: Entailment | str | None = None,
+        entailment: Entailment | None = None,
         samples: int = 10,
         temperature: float = 0.5,
         max_tokens: int = 32,
     ) -> None:
         at_least(1, max_tokens=max_tokens)
         at_least(2, samples=samples)
-        self.entailment = entailment_judge(entailment)
+        self.entailment = entailment or LexicalEntailment()
         self.samples = samples
         self.temperature = temperature
         self.max_tokens = max_tokens
