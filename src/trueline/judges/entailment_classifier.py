@@ -26,8 +26,8 @@ class ClassifierEntailment:
         lacking = [label for label in LABELS[:2] if label not in named]
         if lacking:
             raise InputError(
-                f"the classifier {classifier} has no label {lacking[0]!r} but {', '.join(self.classifier.labels)}: "
-                "give one of natural language inference whose configuration (id2label) names entailment and contradiction."
+                f"the classifier {classifier} has no label {lacking[0]!r} but {', '.join(self.classifier.labels)}; "
+                "give one of natural language inference, whose id2label names entailment and contradiction."
             )
         self._places = [named.get(label) for label in LABELS]
         self.name = f"entailment by the classifier {classifier.rstrip('/').rsplit('/', 1)[-1]}"
