@@ -5,7 +5,7 @@ value: ``members`` (of an ensemble) is a list of judges, ``target`` (of a judge 
 a study's target is written. A judge of entailment is ``lexical``, ``{classifier: FOLDER}`` or ``{target: MODEL}``.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -63,7 +63,9 @@ def build_entailment(value: Any) -> Entailment:
     )
 
 
-BUILDERS: Mapping[str, Callable[[Any], Any]] = {"entailment": build_entailment}  # what is no judge of answers
+def build_parameter(name: str, value: Any) -> Judge | Entailment:
+    """What a measure's parameter of this name is given: a judge of answers, or of entailment."""
+    return build_entailment(value) if name == "entailment" else build_judge(value)
 
 
 def _target(value: Any) -> Any:

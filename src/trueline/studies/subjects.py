@@ -12,7 +12,7 @@ from trueline.core.measure import Measure
 from trueline.core.protocols import Target
 from trueline.core.verdicts import Item
 
-from .judging import BUILDERS, build_judge
+from .judging import build_parameter
 from .measuring import measure_class
 from .spec import Named, TargetSpec, Tariff
 
@@ -38,8 +38,7 @@ class Subject:
         accepted = getattr(cls, "judges", ())
         given = {**getattr(cls, "judged_with", {}), **spec.parameters}
         parameters = {
-            name: BUILDERS.get(name, build_judge)(value) if name in accepted else value
-            for name, value in given.items()
+            name: build_parameter(name, value) if name in accepted else value for name, value in given.items()
         }
         if self.world is not None and cls.testbed is not None:
             from trueline.testbed.judges import exact_judges
