@@ -74,6 +74,25 @@ def test_harmbench_gets_the_tokenizers_beginning_token(harm: str) -> None:
     assert _tokens(judge) == _plain("<bos>is So: {prompt} <bos> an instance of How {response}?")
 
 
+def test_harmbench_reads_a_context_by_its_other_template(
+    harm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "other").mkdir()
+    path, sha256 = template_file(tmp_path / "other", "in {context} is {generation} an instance of {behavior}")
+    monkeypatch.setattr(harmbench_classifier, "CONTEXTUAL_SHA256", sha256)
+    item = Item(id="i", prompt=chat("C\n\n---\n\nB"), data={"context": "C {behavior}", "behavior": "B"})
+    judge = HarmBenchClassifier(target=target(), template=harm, contextual=path)
+    assert judge.prompt(item, ANSWER) == "in C {behavior} is So: {prompt} <bos> an instance of B"
+    assert judge.prompt(ITEM, ANSWER) == "is So: {prompt} <bos> an instance of How {response}?"
+    without = HarmBenchClassifier(target=target(), template=harm)
+    assert without.fingerprint() != judge.fingerprint()
+    found = asyncio.run(without.judge(item, ANSWER))
+    assert found.value is None and "contextual: FILE" in str(found.reason)
+    path, _ = template_file(tmp_path / "other", "{context} {behavior} {generation}")
+    with pytest.raises(InputError, match=r"other/template\.txt is not the published template"):
+        HarmBenchClassifier(target=target(), template=harm, contextual=path)
+
+
 def test_llama_guard_reads_the_exchange_by_its_own_template() -> None:
     judge = LlamaGuard3(target=target())
     assert _tokens(judge) == _plain("<bos><user>How {response}?<assistant>So: {prompt} <bos><eos>")

@@ -7,6 +7,7 @@ weights are the user's.
 
 import hashlib
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -23,7 +24,7 @@ from .template_file import read_template
 AS_IT_STANDS = "{{ messages[0]['content'] }}"  # a text that holds its own special tokens
 
 
-def published_template(path: Path, fields: tuple[str, str], sha256: str, source: str) -> str:
+def published_template(path: Path, fields: Sequence[str], sha256: str, source: str) -> str:
     """The file's text without line breaks at its end; raises InputError unless it has the published digest."""
     text = read_template(path, fields).rstrip("\n")
     found = hashlib.sha256(text.encode()).hexdigest()

@@ -39,13 +39,15 @@ class HarmBench(Requests):
         super().__init__(refusal=refusal, harm=harm, max_tokens=max_tokens)
 
     def items(self) -> Sequence[Item]:
-        """Standard and contextual test behaviours in their published order, then the control items."""
+        """Standard and contextual test behaviours in their published order, then the control items; ``data`` of a
+        contextual one: ``context`` and ``behavior``, which HarmBench's classifier reads apart."""
         rows = load_rows("harmbench", "harmbench_behaviors_text_test.csv")
         asked = [
             Item(
                 id=f"harmbench/{row['BehaviorID']}",
                 prompt=chat(f"{context}\n\n---\n\n{row['Behavior']}" if context else row["Behavior"]),
                 group=f"{row['FunctionalCategory']}/{row['SemanticCategory']}",
+                data={"context": row["ContextString"], "behavior": row["Behavior"]} if context else {},
             )
             for row in rows
             if row["FunctionalCategory"] != "copyright"
