@@ -42,8 +42,8 @@ def test_labels(tmp_path, label, wanted):
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ({"text": "x"}, "line 3: the label None is not one of forget"),
-        ({"text": "x", "label": "bad"}, "line 3: the label 'bad'"),
+        ({"text": "x"}, "line 3: no 'label'"),
+        ({"text": "x", "label": "bad"}, "line 3: the label 'bad' is none of true"),
         ({"label": "forget"}, "line 3: no 'text' and no 'prompt' or 'messages'"),
         ({"text": " ", "label": "forget"}, "line 3: no 'text' and no 'prompt' or 'messages'"),
         ({"prompt": [{"role": "assistant", "content": "x"}], "label": 0}, "does not end with a user message"),

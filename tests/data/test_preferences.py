@@ -9,6 +9,7 @@ import pytest
 
 from trueline.core.errors import InputError
 from trueline.core.messages import assistant, chat, system
+from trueline.data.labelled import load_labelled
 from trueline.data.preferences import (
     as_demonstrations,
     load_demonstrations,
@@ -16,6 +17,7 @@ from trueline.data.preferences import (
     read_demonstrations,
     read_preferences,
 )
+from trueline.data.rankings import load_rankings
 from trueline.data.sources import path
 
 GOOD = {"prompt": "q", "chosen": "yes", "rejected": "no"}
@@ -143,6 +145,35 @@ def test_every_form_is_the_same_demonstration(tmp_path: Path, row: dict[str, Any
 def test_bad_demonstrations_are_named(tmp_path: Path, row: dict[str, Any], reason: str) -> None:
     with pytest.raises(InputError, match=f"line 1: {reason}"):
         load_demonstrations(_jsonl(tmp_path, row))
+
+
+def test_an_unwanted_answer_is_no_demonstration(tmp_path: Path) -> None:
+    rows = [{"prompt": "q", "answer": "a", "label": label} for label in (True, "harmless", False, "forget")]
+    with pytest.raises(InputError, match=r"line 3: .* labelled False, so it is no example .*2 of 4 rows"):
+        load_demonstrations(_jsonl(tmp_path, *rows))
+    assert len(read_demonstrations(_jsonl(tmp_path, *rows), drop_bad=True)) == 2
+
+
+ONE_OF_EACH = {
+    "preference pairs": {"prompt": "q", "chosen": "a", "rejected": "b"},
+    "demonstrations": {"prompt": "q", "answer": "a"},
+    "labelled texts": {"prompt": "q", "answer": "a", "label": False},
+    "ranked lists": {"prompt": "q", "answers": ["a", "b"], "ranks": [1, 2]},
+}
+READERS = {
+    "preference pairs": load_preferences,
+    "demonstrations": load_demonstrations,
+    "labelled texts": load_labelled,
+    "ranked lists": load_rankings,
+}
+
+
+@pytest.mark.parametrize(("given", "wanted"), [(a, b) for a in ONE_OF_EACH for b in READERS if a != b])
+def test_a_file_of_another_kind_is_called_so(tmp_path: Path, given: str, wanted: str) -> None:
+    file = _jsonl(tmp_path, ONE_OF_EACH[given])
+    for drop_bad in (False, True):
+        with pytest.raises(InputError, match=f"{wanted} are needed, .*: they look like {given}.$"):
+            READERS[wanted](file, drop_bad=drop_bad)
 
 
 def test_chosen_answers_become_demonstrations(tmp_path: Path) -> None:

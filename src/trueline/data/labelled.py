@@ -22,8 +22,6 @@ from trueline.core.errors import InputError
 from trueline.core.messages import Prompt
 
 from .preferences import (
-    ANSWER_FIELDS,
-    CONVERSATION_FIELDS,
     BadRow,
     Loaded,
     PreferencePair,
@@ -32,11 +30,7 @@ from .preferences import (
     load_with,
     rest_of,
 )
-
-LABELS: Mapping[Any, bool] = {
-    "forget": False, "harmful": False, "retain": True, "harmless": True,
-    "0": False, "1": True, "false": False, "true": True,
-}  # fmt: skip
+from .row_kinds import ANSWER_FIELDS, CONVERSATION_FIELDS, wanted_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +53,7 @@ def load_labelled(path: Path | str, *, drop_bad: bool = False) -> Loaded[Labelle
         InputError: a row without label or text, naming file and line (left out and counted with ``drop_bad``),
             or all rows on one side.
     """
-    loaded = load_with(Path(path), labelled, drop_bad)
+    loaded = load_with(Path(path), labelled, drop_bad, "labelled texts")
     check_sides(loaded.rows, str(path))
     return loaded
 
@@ -101,10 +95,13 @@ def check_sides(rows: Sequence[LabelledText], where: str) -> None:
 
 def labelled(row: dict[str, Any]) -> LabelledText:
     """One row. Raises BadRow, with the reason."""
-    label = row.get("label")
-    wanted = LABELS.get(str(label).strip().lower())
-    if label is None or wanted is None:
-        raise BadRow(f"the label {label!r} is not one of forget, retain, harmful, harmless, 0, 1")
+    if row.get("label") is None:
+        raise BadRow("no 'label'")
+    wanted = wanted_of(row)
+    if wanted is None:
+        raise BadRow(
+            f"the label {row['label']!r} is none of true (also 1, retain, harmless) and false (0, forget, harmful)"
+        )
     if isinstance(row.get("text"), str) and row["text"].strip():
         return LabelledText(
             prompt="", answer=row["text"], wanted=wanted, meta=rest_of(row, {"text", "label"})

@@ -21,11 +21,10 @@ from typing import Any, Generic, TypeVar
 from trueline.core.errors import InputError
 from trueline.core.messages import Conversation, Message, Role, user
 
+from .row_kinds import ANSWER_FIELDS, CONVERSATION_FIELDS, looks_like, wanted_of
 from .rows import NumberedRow, guess_format, read_rows
 from .sources import source_sha256
 
-ANSWER_FIELDS = ("answer", "completion", "response", "output")
-CONVERSATION_FIELDS = ("conversations", "messages")
 ROLES: Mapping[str, Role] = {
     "system": "system",
     "user": "user",
@@ -76,12 +75,12 @@ def load_preferences(path: Path | str, *, drop_bad: bool = False) -> Loaded[Pref
     Rows with a missing side, an empty answer or prompt, or identical answers raise InputError naming the
     file, the first such line and their number; with ``drop_bad`` they are left out and counted instead.
     """
-    return load_with(Path(path), _pair, drop_bad)
+    return load_with(Path(path), _pair, drop_bad, "preference pairs")
 
 
 def load_demonstrations(path: Path | str, *, drop_bad: bool = False) -> Loaded[Demonstration]:
     """The demonstrations of a file; bad rows as in :func:`load_preferences`."""
-    return load_with(Path(path), _demonstration, drop_bad)
+    return load_with(Path(path), _demonstration, drop_bad, "demonstrations")
 
 
 def read_preferences(path: Path | str, *, drop_bad: bool = False) -> tuple[PreferencePair, ...]:
@@ -110,8 +109,8 @@ def prompt_of(row: Any, index: int) -> Conversation:
     return prompt
 
 
-def load_with(path: Path, parse: Callable[[dict[str, Any]], T], drop_bad: bool) -> Loaded[T]:
-    """The rows of a file, each read by ``parse``, which raises BadRow with a reason."""
+def load_with(path: Path, parse: Callable[[dict[str, Any]], T], drop_bad: bool, kind: str) -> Loaded[T]:
+    """The rows of a file of one kind, each read by ``parse``, which raises BadRow with a reason."""
     rows: list[T] = []
     bad: list[tuple[int, str]] = []
     numbered: list[NumberedRow] = read_rows(path, guess_format(path))
@@ -120,17 +119,25 @@ def load_with(path: Path, parse: Callable[[dict[str, Any]], T], drop_bad: bool) 
             rows.append(parse(row))
         except BadRow as fault:
             bad.append((line, str(fault)))
+    if not numbered:
+        raise InputError(f"{path} holds no data: it is empty.")
+    if not rows:
+        raise InputError(_none_of_the_kind(path, kind, bad, numbered[0][1]))
     if bad and not drop_bad:
         line, reason = bad[0]
         raise InputError(
             f"{path}, line {line}: {reason} ({len(bad)} of {len(numbered)} rows cannot be used); "
-            "mend the file, or say that such rows are to be dropped."
+            "mend the file, or leave such rows out (--drop-bad; in a study file drop_bad: true)."
         )
-    if not rows:
-        found = f"none of its {len(numbered)} rows can be used ({bad[0][1]})" if bad else "it is empty"
-        raise InputError(f"{path} holds no data: {found}.")
     dropped = dict(Counter(reason for _, reason in bad))
     return Loaded(rows=tuple(rows), dropped=dropped, sha256=source_sha256(path))
+
+
+def _none_of_the_kind(path: Path, kind: str, bad: list[tuple[int, str]], first: Mapping[str, Any]) -> str:
+    seems = looks_like(first)
+    advice = f"they look like {seems}" if seems not in (None, kind) else "mend the file"
+    line, reason = bad[0]
+    return f"{path}: {kind} are needed, but none of its {len(bad)} rows can be used (line {line}: {reason}): {advice}."
 
 
 def _pair(row: dict[str, Any]) -> PreferencePair:
@@ -171,6 +178,8 @@ def _demonstration(row: dict[str, Any]) -> Demonstration:
     check_prompt(prompt)
     if not answer.strip():
         raise BadRow("the answer is empty")
+    if wanted_of(row) is False:
+        raise BadRow(f"the answer is labelled {row['label']!r}, so it is no example to imitate")
     return Demonstration(prompt=prompt, answer=answer, meta=rest_of(row, used))
 
 

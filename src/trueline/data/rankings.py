@@ -38,7 +38,7 @@ class RankedAnswers:
 
 def load_rankings(path: Path | str, *, drop_bad: bool = False) -> Loaded[RankedAnswers]:
     """The ranked lists of a file; bad rows as in :func:`~trueline.data.preferences.load_preferences`."""
-    return load_with(Path(path), _ranked, drop_bad)
+    return load_with(Path(path), _ranked, drop_bad, "ranked lists")
 
 
 def read_rankings(path: Path | str, *, drop_bad: bool = False) -> tuple[RankedAnswers, ...]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from trueline.core.errors import InputError
-from trueline.data.labelled import LABELS
+from trueline.data.row_kinds import wanted_of
 from trueline.data.rows import guess_format, read_rows
 
 from .comparisons import as_pair, best_and_worst
@@ -100,10 +100,9 @@ def parse(line: int, row: Mapping[str, Any], kind: Kind) -> Row | str:
         return _pair(line, row)
     label = None
     if kind == "labels":
-        given = row.get("label")
-        label = LABELS.get(str(given).strip().lower())
+        label = wanted_of(row)
         if label is None:
-            return f"the label {given!r} is neither true nor false"
+            return f"the label {row.get('label')!r} is neither true nor false"
     made = _prompt_and_answer(row)
     if isinstance(made, str):
         return made
