@@ -29,7 +29,8 @@ class KeptLines:
                     stream.truncate(end)
         except OSError as error:
             raise InputError(f"{file} cannot be used ({error}); give another output folder.") from error
-        lines = whole[:end].decode().splitlines()
+        # not splitlines: a model's words may hold other line separators, and half an emoji
+        lines = whole[:end].decode(errors="surrogatepass").split("\n")[:-1]
         try:
             rows = [json.loads(line) for line in lines]
             self.done = {row["id"]: row for row in rows[1:]}
@@ -50,7 +51,7 @@ class KeptLines:
         text = json.dumps(row, ensure_ascii=False) + "\n"
         try:
             with self.file.open("ab") as stream:
-                stream.write(text.encode())
+                stream.write(text.encode(errors="surrogatepass"))
                 stream.flush()
                 os.fsync(stream.fileno())
         except OSError as error:
