@@ -20,6 +20,7 @@ from statistics import median
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "models"))
 
+import openai  # noqa: F401 - loaded now, so that its second and a half of CPU count for no request
 from rate_limited_server import RateLimitedServer
 
 from trueline.core.messages import Sampling, chat

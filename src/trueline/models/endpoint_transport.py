@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
 Route = Literal["chat", "completions"]
+PATHS: Mapping[Route, str] = {"chat": "/chat/completions", "completions": "/completions"}
 T = TypeVar("T")
 
 # After so many requests in a row without an answer, each further one gets a single attempt until one
@@ -112,23 +113,25 @@ class Transport:
         raise fault.unfinished(self.config, attempts) from fault
 
     async def _attempt(self, route: Route, body: Mapping[str, Any], left_s: float) -> dict[str, Any]:
+        from httpx import Response
         from openai import OpenAIError
 
         client = await self._client()
-        resource = client.chat.completions if route == "chat" else client.completions
+        extra = {**self.config.extra, **body.get("extra_body", {})}
+        fields = {name: value for name, value in body.items() if name != "extra_body"}
+        whole = {"model": self.config.model, **fields, **extra}
         seconds = min(self.config.timeout_s, left_s)
         self.usage.requests += 1
         try:
             # The client's own time-outs are per read: a server that drips bytes would never reach them.
             async with asyncio.timeout(seconds):
-                raw = await resource.with_raw_response.create(
-                    **{"model": self.config.model, "extra_body": dict(self.config.extra) or None, **body}
-                )
+                # ``create`` would check and rewrite each field by its type first: a quarter of a request's time.
+                answer = await client.post(PATHS[route], cast_to=Response, body=whole)
         except TimeoutError as error:
             raise FaultError(f"no whole answer within {seconds:.3g} s", kind="timed out") from error
         except OpenAIError as error:
             raise translate(error, self.config) from error
-        payload = parse_body(raw.http_response.content)
+        payload = parse_body(answer.content)
         self._count(payload)
         self._identify(payload)
         return payload
