@@ -27,6 +27,9 @@ WORLD = embedded.world()
 CELLS = "cells.jsonl"
 HELD_OUT = 300  # pairs without noise on which a reward model's accuracy is read
 ANSWER_TOKENS = 40
+UNTREATED = (
+    "untreated"  # the kind of a cell that holds what the untreated model has on each rollout's prompts
+)
 
 
 class Cells:

@@ -4,7 +4,7 @@ Reward models of several sizes learn one annotator's preferences at several leve
 (``overoptimisation.py``, which has the same for best-of-n). A policy then learns from each of them by each method, at
 no price on divergence, and every rollout says the proxy's reward, the world's gold reward (watched, never learnt) and
 the KL of the answers that it drew, on the prompts of training. Gains are those over answers of the untreated model to
-the same prompts. ``overoptimisation_report.py`` fits and draws what is kept here.
+the same prompts, rollout by rollout. ``overoptimisation_report.py`` fits and draws what is kept here.
 
     python benchmarks/overoptimisation_policies.py --out runs/overoptimisation --methods rloo grpo ppo --seeds 0 1
 """
@@ -18,7 +18,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from overoptimisation_cells import ANSWER_TOKENS, WORLD, Cells, accuracy, draws, learnt, pairs, rewards
+from overoptimisation_cells import (
+    ANSWER_TOKENS,
+    UNTREATED,
+    WORLD,
+    Cells,
+    accuracy,
+    draws,
+    learnt,
+    pairs,
+    rewards,
+)
 
 from trueline.catalog import make
 from trueline.core.protocols import Resources
@@ -27,6 +37,7 @@ from trueline.models.local import LocalTarget
 from trueline.testbed import embedded
 from trueline.testbed.gold import GoldReward
 from trueline.training.reward_model import TrainedReward
+from trueline.training.rollouts import prompts_of_rollout
 
 # No price on divergence; raft's only hold is the likelihood of its own best answers, online_dpo's its smallest β.
 FREE: dict[str, dict[str, Any]] = {
@@ -35,6 +46,7 @@ FREE: dict[str, dict[str, Any]] = {
     "raft": {"samples": 4},
     "online_dpo": {"beta": 0.05, "samples": 4},
 }
+UNTREATED_ANSWERS = 8
 KEPT = ("kl", "gold", "reward", "length", "entropy", "repetition", "refused", "truncated")
 
 
@@ -70,6 +82,22 @@ def scale(policy: LocalTarget, reward: TrainedReward, said: Sequence[PreferenceP
         "prompts": len(prompts), "before": float(rewards(GoldReward(WORLD), prompts, answers).mean()),
         "proxy_mean": float(proxy.mean()), "proxy_sd": float(proxy.std()), "accuracy": accuracy(reward),
     }  # fmt: skip
+
+
+def untreated(
+    policy: LocalTarget, reward: TrainedReward, said: Sequence[PreferencePair], options: Any, seed: int
+) -> dict[str, list[float]]:
+    """Gold and proxy of the untreated model on the prompts of each rollout: rollouts differ by their prompts too, and
+    all methods of a seed have the same."""
+    prompts = list(dict.fromkeys(pair.prompt for pair in said))
+    answers = draws(policy, prompts, UNTREATED_ANSWERS)
+    scores = {"gold": GoldReward(WORLD), "proxy": reward}
+    means = {name: rewards(score, prompts, answers).mean(axis=1) for name, score in scores.items()}
+    places = [
+        prompts_of_rollout(number, options.batch_size, total=len(prompts), seed=seed)
+        for number in range(options.steps)
+    ]
+    return {name: [round(float(mean[some].mean()), 6) for some in places] for name, mean in means.items()}
 
 
 def told(cell: dict[str, Any]) -> str:
@@ -113,7 +141,8 @@ def main() -> None:
         for size in options.sizes:
             for noise in options.noise:
                 asked = [
-                    {**shared, "kind": m, "size": size, "noise": noise, "seed": seed} for m in options.methods
+                    {**shared, "kind": kind, "size": size, "noise": noise, "seed": seed}
+                    for kind in (UNTREATED, *options.methods)
                 ]
                 left = [about for about in asked if not cells.has(about)]
                 if not left:
@@ -123,6 +152,9 @@ def main() -> None:
                 model, reward = learnt(folder, size, said, seed, rate=options.rate, epochs=options.epochs)
                 before = scale(policy, reward, said)
                 for about in left:
+                    if about["kind"] == UNTREATED:
+                        cells.add({**about, **untreated(policy, reward, said, options, seed)})
+                        continue
                     started = time.process_time()
                     lines = run(policy, about["kind"], model, said, folder, options, seed)
                     spent = round(time.process_time() - started, 1)

@@ -7,7 +7,7 @@ points of all seeds, d = √KL:
 
 Points of a policy are means over ten stretches of its rollouts, those of best-of-n the counts n. 95 % intervals
 resample seeds and, within a seed, the rollouts of each stretch or the prompts. Contrasts of size and noise are paired
-over what else is the same, with a t interval over the pairs, runs being what varies.
+over what else is the same, with a t interval over the pairs of reward models.
 
     python benchmarks/overoptimisation_report.py runs/overoptimisation --svg docs/overoptimisation.svg
 """
@@ -19,16 +19,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from overoptimisation_cells import read_cells
+from overoptimisation_cells import UNTREATED, read_cells
 from scipy.special import stdtrit
 
 from trueline.core.statistics import method_estimate
 from trueline.core.statistics.overoptimisation import fit_overoptimisation
+from trueline.reports.axes import spread
 from trueline.reports.curves import Curve, curve_chart
 from trueline.training.history import shifts
 from trueline.treatments.best_of_n import best_of_n_kl
 
-POINTS, RESAMPLES, SIZES = 10, 400, ("tiny", "small", "medium", "large")
+POINTS, GROUPS, RESAMPLES, SIZES = 10, 7, 400, ("tiny", "small", "medium", "large")
 BUDGETS = (0.5, 1.0, 2.0)  # nats an answer
 BESIDE = ("length", "entropy", "repetition", "refused", "truncated")
 Cell = dict[str, Any]
@@ -40,8 +41,7 @@ svg { --ink: #1d2126; --soft: #5d6670; --line: #e2dfd9; --paper: #ffffff;
 .grid { stroke: var(--line); } .tick { fill: var(--soft); font-size: 11px; }
 .axis { fill: var(--ink); font-size: 12px; }
 .line { fill: none; stroke: var(--hue); stroke-width: 1.8; } .dot { fill: var(--hue); stroke: var(--paper); }
-.hue1 { --hue: var(--hue1); } .hue2 { --hue: var(--hue2); } .hue3 { --hue: var(--hue3); } .hue4 { --hue: var(--hue4); }
-"""
+""" + " ".join(f".hue{n} {{ --hue: var(--hue{n}); }}" for n in range(1, 5))
 
 
 def is_policy(cell: Cell) -> bool:
@@ -52,22 +52,23 @@ def is_policy(cell: Cell) -> bool:
 def points(cell: Cell, rng: np.random.Generator | None = None) -> np.ndarray:
     """[points, 3]: √KL, gold gain, proxy gain in standard deviations of untreated answers; drawn anew with ``rng``."""
     if not is_policy(cell):
-        gains = [np.array(cell[name]) for name in ("gold", "proxy")]
-        chosen = slice(None) if rng is None else rng.integers(gains[0].shape[1], size=gains[0].shape[1])
-        means = [gain[:, chosen].mean(axis=1) for gain in gains]
+        both = [np.array(cell[name]) for name in ("gold", "proxy")]
+        chosen = slice(None) if rng is None else rng.integers(both[0].shape[1], size=both[0].shape[1])
+        means = [gain[:, chosen].mean(axis=1) for gain in both]
         return np.column_stack([[sqrt(best_of_n_kl(n)) for n in cell["counts"]], *means])
-    table = np.array([[line["kl"], line["gold"], line["reward"]] for line in cell["rollouts"]])
+    table = gains(cell)
     parts = np.array_split(table, POINTS)
     if rng is not None:
         parts = [part[rng.integers(len(part), size=len(part))] for part in parts]
     means = np.array([part.mean(axis=0) for part in parts])
-    return np.column_stack(
-        [
-            np.sqrt(np.maximum(means[:, 0], 0)),
-            means[:, 1] - cell["before"],
-            (means[:, 2] - cell["proxy_mean"]) / cell["proxy_sd"],
-        ]
-    )
+    return np.column_stack([np.sqrt(np.maximum(means[:, 0], 0)), means[:, 1:]])
+
+
+def gains(cell: Cell) -> np.ndarray:
+    """[rollouts, 3]: KL, gold and proxy (in deviations) less the untreated model's on the rollout's own prompts."""
+    lines, before = cell["rollouts"], cell["untreated"]
+    kl, gold, proxy = (np.array([line[name] for line in lines]) for name in ("kl", "gold", "reward"))
+    return np.column_stack([kl, gold - before["gold"], (proxy - before["proxy"]) / cell["proxy_sd"]])
 
 
 def fitted(tables: Sequence[np.ndarray], policy: bool) -> tuple[float, float, float, float | None]:
@@ -161,7 +162,7 @@ def ends(cells: Sequence[Cell], column: int, digits: int = 3) -> str:
 
 def exploited(cell: Cell) -> bool:
     """Whether the proxy rose and gold fell between the first and the last fifth of a run."""
-    found = shifts(cell["rollouts"])
+    found = shifts([{"gold": gold, "reward": proxy} for _, gold, proxy in gains(cell)])
     reward, gold = found["reward"], found["gold"]
     return reward.clear and reward.change > 0 and gold.clear and gold.change < 0
 
@@ -169,9 +170,9 @@ def exploited(cell: Cell) -> bool:
 def stopped(cell: Cell, budget: float) -> float:
     """Gold gain over the last four rollouts before training would have ended under a KL budget, as ``kl_budget`` ends
     it: where a rollout's KL exceeds it."""
-    lines = cell["rollouts"]
-    over = next((n for n, line in enumerate(lines) if line["kl"] > budget), len(lines))
-    return float(np.mean([line["gold"] for line in lines[max(0, over - 4) : max(over, 1)]])) - cell["before"]
+    table = gains(cell)
+    over = next((n for n, kl in enumerate(table[:, 0]) if kl > budget), len(table))
+    return float(table[max(0, over - 4) : max(over, 1), 1].mean())
 
 
 def budgets(cells: Sequence[Cell]) -> list[str]:
@@ -190,14 +191,24 @@ def budgets(cells: Sequence[Cell]) -> list[str]:
 def contrast(
     cells: Sequence[Cell], name: str, low: Any, high: Any, read: Callable[[Cell], float]
 ) -> list[float]:
-    """``read`` of cells at ``high`` less that at ``low``, all else being the same."""
+    """``read`` of cells at ``high`` less that at ``low``, all else being the same: a number a pair of reward models,
+    the mean over the methods that learnt from both, since methods that share a reward model are not separate witnesses.
+    """
 
-    def else_(cell: Cell) -> tuple[Any, ...]:
-        return tuple(cell[key] for key in ("kind", "size", "noise", "seed") if key != name)
+    def models(level: Any) -> dict[tuple[Any, ...], dict[str, float]]:
+        found: dict[tuple[Any, ...], dict[str, float]] = {}
+        for cell in cells:
+            if cell[name] == level:
+                place = tuple(cell[key] for key in ("size", "noise", "seed") if key != name)
+                found.setdefault(place, {})[cell["kind"]] = read(cell)
+        return found
 
-    before = {else_(cell): read(cell) for cell in cells if cell[name] == low}
+    before, after = models(low), models(high)
+    shared = {place: before[place].keys() & after[place].keys() for place in before.keys() & after.keys()}
     return [
-        read(cell) - before[else_(cell)] for cell in cells if cell[name] == high and else_(cell) in before
+        float(np.mean([after[place][kind] - before[place][kind] for kind in kinds]))
+        for place, kinds in shared.items()
+        if kinds
     ]
 
 
@@ -239,35 +250,70 @@ def beside(cells: Sequence[Cell]) -> list[str]:
 
 
 def picture(cells: Sequence[Cell]) -> str:
-    """Gold above and proxy below, a column a size of reward model, a line a method over its noises and seeds."""
-    kinds = list(dict.fromkeys(cell["kind"] for cell in cells))
-    sizes = [size for size in SIZES if any(cell["size"] == size for cell in cells)]
-    width, height, key = 400, 280, 18 * len(kinds)
+    """A column a method: gold above with the fitted form, proxy below; a hue a size of the reward model."""
+    kinds = sorted({cell["kind"] for cell in cells})
+    width, height, across = 300, 220, 4
     panels = []
-    for row, (column, words) in enumerate(((1, "gold gain"), (2, "proxy gain, sd"))):
-        for place, size in enumerate(sizes):
-            curves = [
-                Curve(label=kind, points=_mean_points(cells, kind, size, column), hue=hue)
-                for hue, kind in enumerate(kinds, 1)
-            ]
+    for column, words in ((1, "gold gain"), (2, "proxy gain, sd")):
+        curves = {kind: _curves([cell for cell in cells if cell["kind"] == kind], column) for kind in kinds}
+        heights = [y for some in curves.values() for curve in some for _, y in curve.points]
+        for place, kind in enumerate(kinds):
             chart = curve_chart(
-                [curve for curve in curves if curve.points], x_name=f"√KL, nats ({size} reward model)", y_name=words,
-                width=width, height=height,
+                curves[kind], x_name=f"√KL, nats: {kind}", y_name=words, width=width, height=height, key=False,
+                y_range=spread(heights, floor_at=None, ceiling_at=None),
             )  # fmt: skip
-            at = (
-                f'x="{place * width}" y="{row * (height + key + 12)}" width="{width}" height="{height + key}"'
-            )
+            row = 2 * (place // across) + column - 1
+            at = f'x="{place % across * width}" y="{row * height}" width="{width}" height="{height}"'
             panels.append(chart.replace("<svg ", f"<svg {at} ", 1))
-    whole = f"0 0 {width * len(sizes)} {2 * (height + key + 12)}"
+    foot = 2 * -(-len(kinds) // across) * height
+    key = "".join(
+        f'<circle class="dot hue{hue}" cx="{60 + 190 * n}" cy="{foot + 14}" r="4"/>'
+        f'<text class="axis" x="{72 + 190 * n}" y="{foot + 18}">{size} reward model</text>'
+        for n, (size, hue) in enumerate(_hues(cells).items())
+    )
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{whole}" role="img" aria-label="Gold and proxy against √KL">'
-        f'<style>{STYLE}</style><rect width="100%" height="100%" fill="var(--paper)"/>{"".join(panels)}</svg>\n'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width * across} {foot + 30}" role="img" '
+        f'aria-label="Gold and proxy against √KL"><style>{STYLE}</style>'
+        f'<rect width="100%" height="100%" fill="var(--paper)"/>{"".join(panels)}{key}</svg>\n'
     )
 
 
-def _mean_points(cells: Sequence[Cell], kind: str, size: str, column: int) -> list[tuple[float, float]]:
-    tables = [points(cell) for cell in cells if cell["kind"] == kind and cell["size"] == size]
-    return [(float(line[0]), float(line[column])) for line in np.mean(tables, axis=0)] if tables else []
+def _hues(cells: Sequence[Cell]) -> dict[str, int]:
+    found = {cell["size"] for cell in cells}
+    return {size: hue for hue, size in enumerate((size for size in SIZES if size in found), 1)}
+
+
+def _curves(cells: Sequence[Cell], column: int) -> list[Curve]:
+    """Of each size, over noises and seeds: gold's fitted form as a line, means of groups of neighbours as dots."""
+    curves = []
+    for size, hue in _hues(cells).items():
+        some = [cell for cell in cells if cell["size"] == size]
+        table = np.concatenate([points(cell) for cell in some])
+        table = table[np.argsort(table[:, 0])]
+        means = [part.mean(axis=0) for part in np.array_split(table, GROUPS)]
+        dots = [(float(mean[0]), float(mean[column])) for mean in means]
+        if column == 1:
+            kind = "rl" if is_policy(some[0]) else "best_of_n"
+            moved = table[table[:, 0] > 0]
+            form = fit_overoptimisation(moved[:, 0], moved[:, 1], kind)
+            line = [(d, form.gain(d)) for d in np.linspace(dots[0][0], dots[-1][0], 60).tolist()]
+            curves.append(Curve(label=f"{size}, fitted", points=line, hue=hue, drawn="line"))
+        curves.append(Curve(label=size, points=dots, hue=hue, drawn="dots" if column == 1 else "both"))
+    return curves
+
+
+def with_untreated(cells: Sequence[Cell]) -> list[Cell]:
+    """Runs with what the untreated model has on their prompts; the cells that hold it are left out."""
+
+    def model(cell: Cell) -> tuple[Any, ...]:
+        return tuple(cell.get(name) for name in ("policy", "labels", "batch_size", "size", "noise", "seed"))
+
+    before = {model(cell): cell for cell in cells if cell["kind"] == UNTREATED}
+    return [
+        {**cell, "untreated": before[model(cell)]} if is_policy(cell) else cell
+        for cell in cells
+        if cell["kind"] != UNTREATED
+    ]
 
 
 def main() -> None:
@@ -278,7 +324,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--svg", type=Path)
     options = parser.parse_args()
-    cells = [cell for cell in read_cells(options.folder) if cell["size"] != "gold"]
+    cells = with_untreated([cell for cell in read_cells(options.folder) if cell["size"] != "gold"])
     spent = sum(cell.get("cpu_seconds", 0.0) for cell in cells)
     policies = sum(map(is_policy, cells))
     print(

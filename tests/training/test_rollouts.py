@@ -21,6 +21,7 @@ from trueline.training.groups import OLD, RolloutConfig
 from trueline.training.lagrangian import Lagrangian
 from trueline.training.loop import train
 from trueline.training.reward_model import TrainedReward
+from trueline.training.rollouts import prompts_of_rollout
 from trueline.training.watching import repetition
 
 RLOO = CASES["rloo"]
@@ -170,8 +171,7 @@ def test_examples_hold_the_tokens_drawn_with_their_log_probabilities():
 
 
 def test_prompts_come_once_an_epoch_and_answers_from_their_place():
-    batches = RLOO.batches(replace(CONFIG, steps=5))
-    places = [p for number in range(5) for p in batches._places(number)]
+    places = [p for number in range(5) for p in prompts_of_rollout(number, 4, total=10, seed=0)]
     assert sorted(places[:10]) == list(range(10)) == sorted(places[10:])
     one, two = drawn(RLOO, RLOO.model()), drawn(RLOO, RLOO.model())
     assert [e.tree for e in one] == [e.tree for e in two]

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import Literal
 
 from .axes import Scale, nice_ticks, spread
 from .charts import HUES, grid, svg
@@ -12,11 +13,12 @@ MANY = 20  # points, from which dots are small
 
 @dataclass(frozen=True, kw_only=True)
 class Curve:
-    """A named line through points in their order."""
+    """A named line through points in their order; ``drawn`` leaves the dots or the line out."""
 
     label: str
     points: Sequence[tuple[float, float]]
     hue: int = 0
+    drawn: Literal["both", "dots", "line"] = "both"
 
 
 def curve_chart(
@@ -31,9 +33,11 @@ def curve_chart(
     ceiling: float | None = None,
     key: bool = True,
     ends: bool = False,
+    y_range: tuple[float, float] | None = None,
 ) -> str:
     """``y_name`` against ``x_name``, which starts at 0; ``limit`` is a place on the x axis, ``ceiling`` the largest
-    value that there can be. Above one curve there is a ``key`` below; ``ends`` makes the last point of each large."""
+    value that there can be, ``y_range`` an axis that several charts share. Above one curve there is a ``key`` below;
+    ``ends`` makes the last point of each large."""
     left, right, top = 58, 16, 14
     below = 18 * len(curves) if key and len(curves) > 1 else 0
     bottom = 46
@@ -41,7 +45,7 @@ def curve_chart(
     xs = [x for x, _ in points] + ([] if limit is None else [limit])
     ys = [y for _, y in points]
     x_low, x_high = 0.0, 1.03 * max(xs) or 1.0
-    y_low, y_high = spread(ys, floor_at=0.0 if min(ys) >= 0 else None, ceiling_at=ceiling)
+    y_low, y_high = y_range or spread(ys, floor_at=0.0 if min(ys) >= 0 else None, ceiling_at=ceiling)
     x = Scale(low=x_low, high=x_high, start=left, end=width - right)
     y = Scale(low=y_low, high=y_high, start=height - bottom, end=top)
     parts = grid(x, y, _ticks(x), _ticks(y))
@@ -79,7 +83,8 @@ def _drawn(curve: Curve, x: Scale, y: Scale, ends: bool) -> list[str]:
         f"<title>{escape(curve.label)}: {a:.3g}, {b:.3g}</title></circle>"
         for n, (a, b) in enumerate(curve.points)
     )
-    return [f'<polyline class="line {hue}" points="{path}"/>', dots]
+    line = f'<polyline class="line {hue}" points="{path}"/>'
+    return {"both": [line, dots], "line": [line], "dots": [dots]}[curve.drawn]
 
 
 def _key(curve: Curve, left: float, at: float) -> list[str]:

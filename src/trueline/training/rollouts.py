@@ -171,20 +171,11 @@ class Rollouts:
         order = np.random.default_rng([self.seed, number, through]).permutation(len(examples))
         return [examples[i] for i in order[minibatch :: self.config.minibatches]]
 
-    def _places(self, number: int) -> list[int]:
-        """Which prompts a rollout has: a seeded order, newly permuted every epoch, without a break between."""
-        total = len(self._starts)
-        wanted = range(number * self.per_rollout, (number + 1) * self.per_rollout)
-        orders = {
-            epoch: np.random.default_rng([self.seed, epoch]).permutation(total)
-            for epoch in {place // total for place in wanted}
-        }
-        return [int(orders[place // total][place % total]) for place in wanted]
-
     def _roll_out(self, number: int) -> list[Group]:
         """The groups of a rollout, each process drawing its part of them."""
         self.generator.sync_weights()
-        places = list(enumerate(self._places(number)))
+        order = prompts_of_rollout(number, self.per_rollout, total=len(self._starts), seed=self.seed)
+        places = list(enumerate(order))
         mine = places[self._accelerator.process_index :: self._accelerator.num_processes]
         jobs = [self._job(number, i, place, self.config.samples) for i, place in mine]
         greedy = [self._job(number, i, place, 0) for i, place in mine] if self.method.greedy else []
@@ -276,6 +267,17 @@ class Rollouts:
         self._flops += sum(model.flops(g.prompt, g.judged) for model in self._judges for g in groups)
         line = figures(groups)
         return line if self.constraint is None else {**line, MULTIPLIER: self._multiplier}
+
+
+def prompts_of_rollout(number: int, size: int, *, total: int, seed: int) -> list[int]:
+    """Which of ``total`` prompts the rollout ``number`` of ``size`` prompts has: a seeded order, newly permuted every
+    epoch, without a break between. Rewards of two rollouts differ by their prompts, too."""
+    wanted = range(number * size, (number + 1) * size)
+    orders = {
+        epoch: np.random.default_rng([seed, epoch]).permutation(total)
+        for epoch in {place // total for place in wanted}
+    }
+    return [int(orders[place // total][place % total]) for place in wanted]
 
 
 def _gap(old: Sequence[Tensor], new: Sequence[Tensor]) -> float:
