@@ -4,6 +4,7 @@ import json
 from types import SimpleNamespace
 
 import pytest
+import yaml
 
 from golden.harness import run_harness, run_with, small_model, task_file
 from golden.test_lm_eval_parity import DOCUMENTS, QUESTIONS, TEXTS, arc_row, arc_task
@@ -73,6 +74,24 @@ def test_a_named_model_runs_a_task_of_lm_evals_own_with_its_treatment():
     raw = run_with("trueline", config, ROWS, model_args=treated)
     assert raw.logprobs == plain.logprobs  # raw text has no turns
     assert chatted.logprobs != plain.logprobs and set(chatted.scores) == set(plain.scores)
+
+
+def test_the_documented_command_line(tmp_path, monkeypatch, capsys):
+    """On a machine with a GPU or without one, which lm-eval's default device supposes."""
+    from lm_eval.__main__ import cli_evaluate
+
+    import trueline.interop.lm_eval_model  # noqa: F401 - registers the name
+
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, ROWS)))
+    task = {**arc_task(), "task": "ours", "dataset_path": "json", "dataset_name": None, "test_split": "test"}
+    task |= {"training_split": None, "validation_split": None}
+    files = {"test": str(tmp_path / "rows.jsonl")}
+    task["dataset_kwargs"] = {"data_files": files, "cache_dir": str(tmp_path / "cache")}
+    (tmp_path / "ours.yaml").write_text(yaml.safe_dump(task))
+    words = "lm-eval --model trueline --model_args pretrained=testbed:tiny --tasks ours --include_path"
+    monkeypatch.setattr("sys.argv", [*words.split(), str(tmp_path)])
+    cli_evaluate()
+    assert "acc_norm" in capsys.readouterr().out
 
 
 def test_conversations_reach_the_target_as_such():

@@ -28,6 +28,7 @@ from .treated import treated_target
 
 CHAT = "trueline-conversation:"  # a conversation in the text that lm-eval passes around
 SAME = 1e-3  # nats; batches of other shapes differ by less
+DEVICE = "cuda:0"  # what lm-eval's command line passes where its user named none
 T = TypeVar("T")
 
 
@@ -35,7 +36,8 @@ T = TypeVar("T")
 class TruelineLM(LM):  # type: ignore[misc]
     """``pretrained`` is a model as Trueline names it; further arguments are those of ``interop.treated``.
 
-    ``batch_size`` and ``max_batch_size``, which lm-eval always passes, have no effect: the engine fills batches.
+    ``batch_size`` and ``max_batch_size``, which lm-eval always passes, have no effect: the engine fills batches. Its
+    device does where the model has one and the machine has that; ``device`` cuda:0 is what it passes unasked.
     """
 
     def __init__(
@@ -49,7 +51,7 @@ class TruelineLM(LM):  # type: ignore[misc]
     ) -> None:
         super().__init__()
         if isinstance(pretrained, str):
-            given = {**options, **({"device": device} if device is not None else {})}
+            given = {**options, **({"device": device} if _asked_for(device, pretrained) else {})}
             pretrained = treated_target(pretrained, given)
         elif options:
             raise InputError(f"the option {min(options)!r} goes with a model's name, not with a target.")
@@ -199,6 +201,14 @@ def _sampling(given: dict[str, Any]) -> Sampling:
     if kwargs:
         raise InputError(f"a Trueline target takes no {min(kwargs)!r} in generation_kwargs; leave it out.")
     return sampling
+
+
+def _asked_for(device: str | None, model: str) -> bool:
+    import torch
+
+    if device != DEVICE:
+        return device is not None
+    return torch.cuda.is_available() and not model.startswith(("openai:", "inspect:", "recorded:"))
 
 
 def _run(makers: Sequence[Callable[[], Coroutine[Any, Any, T]]]) -> list[T]:
