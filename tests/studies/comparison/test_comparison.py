@@ -10,6 +10,7 @@ import pytest
 from trueline.core.errors import InputError
 from trueline.reports.comparison import comparison_markdown, write_comparison
 from trueline.studies.comparison import run as running
+from trueline.studies.comparison.changes import possible
 from trueline.studies.comparison.results import at_equal, read_comparison_results
 from trueline.studies.comparison.run import Trial, chosen, read_record, run_comparison
 from trueline.studies.comparison.spec import MethodSpec, parse_comparison, read_comparison
@@ -89,6 +90,12 @@ def test_a_comparison_is_run_resumed_extended_and_reported(compared):
         and "<svg" in page
         and "http://" not in page.replace("http://www.w3.org", "")
     )
+
+
+def test_no_interval_of_a_change_leaves_what_can_be():
+    assert possible((-0.95, -1.012, -0.888), (0.0, 1.0)) == (-0.95, -1.0, -0.888)
+    assert possible((1.5, 0.5, 2.5), (0.0, float("inf"))) == (1.5, 0.5, 2.5)
+    assert possible((0.3, None, None), (0.0, 1.0)) == (0.3, None, None)
 
 
 @pytest.mark.parametrize("seeds", [[0], [0, 1]])

@@ -105,7 +105,8 @@ def change_of(
     ]
     tables = _by_world(verdicts, [arm for arm, _, _, _ in done], axis)
     estimates = _estimates(tables)
-    value, low, high = _over_worlds(estimates) if estimates else _over_seeds(values)
+    ends = _over_worlds(estimates) if estimates else _over_seeds(values)
+    value, low, high = possible(ends, axis.definition.bounds)
     return Change(
         level=float(np.mean(levels)) if levels else nan,
         value=value,
@@ -117,6 +118,12 @@ def change_of(
         missing=float(np.mean(np.concatenate([np.isnan(t).ravel() for t, _ in tables]))) if tables else 0.0,
         uninformative=any(cell.uninformative for _, cell, _, _ in done),
     )
+
+
+def possible(ends: Ends, bounds: tuple[float, float]) -> Ends:
+    """A change with its interval cut to what a metric of these bounds can change by: t intervals know no bounds."""
+    width, (value, low, high) = bounds[1] - bounds[0], ends
+    return value, None if low is None else max(low, -width), None if high is None else min(high, width)
 
 
 def _done(
