@@ -2,8 +2,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from toy_study import Counter
+from toy_study import Counter, Parity
 
+from trueline.core.statistics.calibration_error import ReliabilityBin
+from trueline.core.verdicts import Verdict
 from trueline.reports.html import paper_link, render, write_report
 from trueline.studies.plan import make_plan
 from trueline.studies.results import read_results
@@ -69,6 +71,25 @@ def test_arms_that_learnt_from_own_answers_are_drawn_against_divergence(
     # √(9 / 5) = 1.34; the points stand in the chart and not among the settings
     assert "contrary: 1.34, 0.9" in page and "KL to the untreated model" in page
     assert "&#39;kl&#39;" not in page
+
+
+def test_a_measure_with_a_diagram_has_it_drawn_with_its_bins(
+    counter: Counter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Parity tells no confidence, so one is made up here: .9 for all, of which 10 of the 19 answered are right."""
+    run_study(make_plan(parse_spec(STUDY)), tmp_path)
+    results = read_results(tmp_path)
+    assert "Reliability" not in render(results)
+
+    def diagram(verdicts: list[Verdict]) -> tuple[ReliabilityBin, ...]:
+        right = [v.values["right"] for v in verdicts if v.values]
+        return (ReliabilityBin(index=13, n=len(right), confidence=0.9, accuracy=sum(right) / len(right)),)
+
+    monkeypatch.setattr(Parity, "diagram", staticmethod(diagram), raising=False)
+    page = render(results)
+    assert page.count("Reliability: bins of equal width") == 1
+    assert "none: 0.9, 0.526" in page and "52.6 [31.7, 72.7]" in page
+    assert "contrary: 0.9, 0.5" in page and "calibrated" in page
 
 
 def test_paper_link() -> None:

@@ -20,6 +20,7 @@ from trueline.studies.scaling import ScaleCurve, scale_curves, told_of_capabilit
 from . import charts, words
 from .axes import spread
 from .pages import environment, write_page
+from .reliability import reliability_diagrams
 from .training_curves import arm_charts
 from .transcripts import transcripts
 
@@ -60,6 +61,7 @@ def render(results: StudyResults) -> str:
         arms=arms,
         components=_by_component(rows),
         frontiers=_frontiers(results),
+        diagrams=reliability_diagrams(results),
         sizes=_size_charts(results),
         training=arm_charts(arms),
         tracked=tracking_words(told_of_capability(results)),

@@ -131,7 +131,8 @@ class Calibration(Measure):
         """Uninformative at chance: there is no knowledge whose probability could be right."""
         return chance_check(verdicts, "correct")
 
-    def diagram(self, verdicts: Sequence[Verdict]) -> tuple[ReliabilityBin, ...]:
+    @staticmethod
+    def diagram(verdicts: Sequence[Verdict]) -> tuple[ReliabilityBin, ...]:
         """The data of a reliability diagram over bins of equal width."""
         kept = [verdict.values for verdict in verdicts if verdict.values]
         confidence = np.array([values["confidence"] for values in kept], dtype=np.float64)
