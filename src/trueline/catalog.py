@@ -10,7 +10,8 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
 
-from trueline.core.errors import InputError, unknown_name
+from trueline.core.building import build
+from trueline.core.errors import unknown_name
 
 MEASURES: Mapping[str, str] = {
     "toxicity": "trueline.measures.data_safety.toxicity:Toxicity",
@@ -160,24 +161,3 @@ def find(kind: str, name: str) -> Any:
 def make(kind: str, name: str, parameters: Mapping[str, Any]) -> Any:
     """Build an entry with the user's parameters; one that it does not take is refused."""
     return build(kind, name, find(kind, name), parameters)
-
-
-def build(kind: str, name: str, cls: Any, parameters: Mapping[str, Any]) -> Any:
-    """As ``make``, of a class that is not in the catalogue."""
-    from inspect import Parameter, signature
-
-    accepted = {
-        p.name: p.default is Parameter.empty
-        for p in signature(cls).parameters.values()
-        if p.kind in (Parameter.KEYWORD_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
-    }
-    for option in parameters:
-        if option not in accepted:
-            raise InputError(
-                f"{kind} {name!r} does not take the option {option!r}; it takes: "
-                f"{', '.join(sorted(accepted)) or 'none'}."
-            )
-    lacking = [option for option, required in accepted.items() if required and option not in parameters]
-    if lacking:
-        raise InputError(f"{kind} {name!r} needs the option {lacking[0]!r}; give {', '.join(lacking)}.")
-    return cls(**parameters)

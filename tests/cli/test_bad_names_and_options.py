@@ -95,7 +95,7 @@ def test_more_of_the_same_command_line(tmp_path: Path, model: Path) -> None:
     assert "reduction 'max' is not known to ipo: give sum or mean" in refused(
         "align", model, "--method", "ipo", "--set", "reduction=max", *data, *out
     )
-    assert "does not train on data" in refused("align", model, "--method", "self_reminder", *data, *out)
+    assert "trains no weights" in refused("align", model, "--method", "self_reminder", *data, *out)
     assert "did you mean dpo" in refused("align", model, "--method", "dop", *data, *out)
     assert "cannot be read" in refused("align", model, "--method", "dpo", *data, *out)
     requests = tmp_path / "requests.txt"

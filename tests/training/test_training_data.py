@@ -1,5 +1,7 @@
 """Trees from conversations: the cut, the end token, what is too long."""
 
+from dataclasses import replace
+
 import pytest
 from chat_codec import codec, tokenizer
 from tokenizers import Tokenizer, models, pre_tokenizers
@@ -41,6 +43,10 @@ def test_a_pair_becomes_a_tree_with_end_tokens():
     assert words_of(example.tree.trunk) == "<bos> <user> w1 w2 <bot>"
     assert [words_of(b) for b in example.tree.branches] == ["w3 <eos>", "w4 w5 <eos>"]
     assert example.facts == {"margin": (2.0,)} and example.answer_tokens == 5 and example.tokens == 10
+    for margin in (float("nan"), float("inf"), "much", True):
+        odd = replace(pair, meta={"margin": margin})
+        with pytest.raises(InputError, match=f"row 1 has the margin {margin!r}, .* give a finite number"):
+            preference_examples(codec(), [pair, odd], 100)
 
 
 def test_what_the_template_writes_after_the_end_token_is_not_learnt():

@@ -274,7 +274,10 @@ def test_missing_parts_and_impossible_dials_are_one_sentence(target, tmp_path):
         ({"preference": "sft"}, "'sft' is no method that learns from pairs"),
         ({"preference": "nonsense"}, "'nonsense' is no method"),
         ({"preference": "none", "preference_settings": {"beta": 1}}, "preference 'none'"),
-        ({"supervised": {"speed": 1}}, "do not fit sft"),
+        (
+            {"supervised": {"speed": 1}},
+            "supervised do not fit: treatment 'sft' does not take the option 'speed'",
+        ),
         ({"constitution": "nowhere.yaml"}, "cannot be read"),
         ({"budget": {"seconds": 3}}, "a budget in seconds is not supported"),
         ({"budget": {"flops": 1e9}, "supervised": {"budget": {"flops": 1e8}}}, "one in supervised"),

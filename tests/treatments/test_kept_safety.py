@@ -189,7 +189,7 @@ def test_missing_parts_and_impossible_dials_are_one_sentence(aligned, tuned, tmp
     for method, dials, message in (
         (RESTA, {"drop": 1.0}, "drop 1"),
         (RESTA, {"unaligned": "x", "unaligned_settings": {"epochs": 1}}, "belong to 'trained'"),
-        (RESTA, {"unaligned_settings": {"speed": 1}}, "do not fit sft"),
+        (RESTA, {"unaligned_settings": {"speed": 1}}, "do not fit: treatment 'sft' does not take"),
         (SafeLoRA, {"threshold": 2}, "threshold 2"),
         (SafetyMixing, {"share": 0}, "share 0"),
         (ElasticWeightConsolidation, {"lora": True}, "leave lora out"),

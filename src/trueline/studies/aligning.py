@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from trueline.catalog import build, make
+from trueline.catalog import make
+from trueline.core.building import build
 from trueline.core.errors import InputError
 from trueline.core.protocols import Capability, Resources, Treatment
 from trueline.data.labelled import as_labelled, read_labelled

@@ -10,7 +10,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from trueline.catalog import build, make
+from trueline.catalog import make
+from trueline.core.building import build
 from trueline.core.errors import InputError
 from trueline.core.measure import Measure
 from trueline.core.protocols import Judge

@@ -6,7 +6,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trueline.catalog import build, make
+from trueline.catalog import make
+from trueline.core.building import build
 from trueline.core.errors import InputError
 from trueline.core.measure import Measure
 from trueline.core.protocols import Target

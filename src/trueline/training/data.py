@@ -7,6 +7,7 @@ end token: appending one would teach to stop in mid-sentence. An example whose p
 answer is left out and counted.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -30,16 +31,28 @@ class Prepared:
 
 
 def preference_examples(codec: Codec, pairs: Iterable[PreferencePair], max_length: int) -> Prepared:
-    """Pairs as trees with the branches (chosen, rejected); a number ``margin`` in a pair's meta is kept."""
+    """Pairs as trees with the branches (chosen, rejected); a ``margin`` in a pair's meta is kept, if it is a number.
+
+    Raises InputError for a row that is no pair, or a margin that is no finite number.
+    """
     made = []
     for index, pair in enumerate(pairs):
         _expect(pair, PreferencePair, index)
         tree = codec.tree(pair.prompt, (pair.chosen, pair.rejected))
-        margin = pair.meta.get("margin")
-        number = isinstance(margin, (int, float)) and not isinstance(margin, bool)
-        facts = {"margin": (float(margin),)} if number and margin is not None else {}
-        made.append(Example(tree=tree, index=index, facts=facts))
+        made.append(Example(tree=tree, index=index, facts=_margin(pair, index)))
     return fit(made, max_length)
+
+
+def _margin(pair: PreferencePair, index: int) -> dict[str, tuple[float, ...]]:
+    margin = pair.meta.get("margin")
+    if margin is None:
+        return {}
+    if isinstance(margin, bool) or not isinstance(margin, int | float) or not math.isfinite(margin):
+        raise InputError(
+            f"row {index} has the margin {margin!r}, by which a reward model is to tell its answers apart: give a "
+            "finite number, or leave it out."
+        )
+    return {"margin": (float(margin),)}
 
 
 def safety_examples(codec: Codec, pairs: Iterable[PreferencePair], max_length: int) -> Prepared:

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, field, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from trueline.core.building import build
 from trueline.core.errors import InputError
 from trueline.core.fingerprint import fingerprint
 from trueline.core.messages import Conversation
@@ -172,9 +173,9 @@ def preference_method(name: str) -> type[TrainedTreatment]:
 
 def _built(kind: type[Any], option: str, settings: Mapping[str, Any]) -> Any:
     try:
-        return kind(**settings)
-    except TypeError as error:
-        raise InputError(f"{option} {dict(settings)} do not fit {kind.name}: {error}.") from error
+        return build("treatment", kind.name, kind, settings)
+    except InputError as error:
+        raise InputError(f"{option} do not fit: {error}") from error
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from trueline.core.building import build
 from trueline.core.errors import InputError
 from trueline.core.fingerprint import fingerprint
 from trueline.core.protocols import Capability, Resources, Target
@@ -45,12 +46,7 @@ class Reweighted:
             raise InputError(
                 f"unaligned_settings were given with unaligned {self.unaligned!r}: they belong to 'trained'."
             )
-        try:
-            SupervisedFineTuning(**self.unaligned_settings)
-        except TypeError as error:
-            raise InputError(
-                f"unaligned_settings {dict(self.unaligned_settings)} do not fit sft: {error}."
-            ) from error
+        self._fine_tune()
 
     @property
     def resources(self) -> tuple[str, ...]:
@@ -136,9 +132,16 @@ class Reweighted:
                 f"{self.name} makes its unaligned model from unwanted answers, but none were given: give "
                 "resources.forget with answers labelled forget, or name an unaligned model."
             )
-        return SupervisedFineTuning(**self.unaligned_settings).apply(
-            base, replace(resources, demonstrations=harmful)
-        )
+        return self._fine_tune().apply(base, replace(resources, demonstrations=harmful))
+
+    def _fine_tune(self) -> SupervisedFineTuning:
+        try:
+            made: SupervisedFineTuning = build(
+                "treatment", "sft", SupervisedFineTuning, self.unaligned_settings
+            )
+        except InputError as error:
+            raise InputError(f"unaligned_settings do not fit: {error}") from error
+        return made
 
 
 def harmful_demonstrations(rows: Any) -> tuple[Demonstration, ...]:
