@@ -8,7 +8,7 @@ from trueline.core.verdicts import Estimate
 from trueline.studies.metric_results import MetricResult
 from trueline.studies.results import CellResult
 
-ROUNDING = 1e-12  # sums in another order differ by this much: it is zero
+ROUNDING = 1e-7  # what fp32 leaves of a log-probability, and less than anybody reads: it is zero
 MARKS = {"better": "▲", "worse": "▼", "changed": "◆", "unclear": ""}
 
 
