@@ -5,7 +5,7 @@ import json
 import pytest
 
 from trueline.core.errors import InputError
-from trueline.reports.training import render, training_page
+from trueline.reports.training import render, training_page, training_words
 from trueline.reports.training_curves import arm_charts, mean_of
 from trueline.studies.results import ArmResult, Usage
 from trueline.training.history import is_on_policy, shifts, signs, thinned
@@ -73,6 +73,19 @@ def test_a_run_on_own_answers_is_drawn_against_divergence():
     assert "over-optimised" in page and 'src="http' not in page
     # the last of ten stretches: rollouts 18 and 19, √((1.8 + 1.9) / 2) = 1.36 and 18.5
     assert "1.36, 18.5" in page
+
+
+def test_the_words_on_a_run_say_what_it_took_why_it_ended_and_what_to_look_at(tmp_path):
+    made = manifest(history(reward=lambda n: n, refused=lambda n: n / 20), kl_budget=1.5)
+    made["training"]["stopped"] = "KL 1.9 nats exceeded the budget of 1.5"
+    (tmp_path / "manifest.json").write_text(json.dumps(made))
+    assert training_words(tmp_path) == [
+        "20 steps, 10 k tokens, 1 GFLOPs, 12.0 s.",
+        "Stopped early: KL 1.9 nats exceeded the budget of 1.5.",
+        "More prompts are refused: 8% to 88%.",
+    ]
+    (tmp_path / "manifest.json").write_text(json.dumps({"treatment": {"name": "resta"}}))
+    assert training_words(tmp_path) == []
 
 
 def test_another_run_shows_its_loss_and_metrics(tmp_path):

@@ -92,7 +92,7 @@ def align(
     from trueline.core.threads import use_available_cores
 
     use_available_cores()
-    from trueline.reports.training import training_page
+    from trueline.reports.training import training_page, training_words
 
     first = os.environ.get("RANK", "0") == "0"
     folder = align_model(
@@ -109,6 +109,8 @@ def align(
         sharded=sharded,
     )
     if first:
+        for words in training_words(folder.parent):
+            typer.echo(words)
         page = training_page(folder.parent)
         if page is not None:
             typer.echo(f"history: {page.resolve()}")

@@ -14,7 +14,7 @@ from trueline.core.errors import InputError
 from trueline.studies.arms import shown
 from trueline.training.history import History, is_on_policy, shifts, signs, thinned
 
-from .pages import environment, write_page
+from .pages import duration, environment, quantity, write_page
 from .training_curves import AGAINST_DIVERGENCE, AGAINST_STEPS, against_divergence, against_steps
 
 PAGE = "training.html"
@@ -23,16 +23,35 @@ PLUMBING = ("step", "seconds", "tokens", "answer_tokens", "learning_rate", "grad
 
 def training_page(folder: Path) -> Path | None:
     """``training.html`` beside the manifest of a trained model; None where the folder keeps no history of steps."""
-    file = folder / "manifest.json"
-    if not file.is_file():
-        return None
-    try:
-        manifest = json.loads(file.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise InputError(f"{file} is damaged ({error}); remove {folder} to train anew.") from error
+    manifest = _manifest(folder)
     if not manifest.get("history"):
         return None
     return write_page(folder / PAGE, render(manifest))
+
+
+def training_words(folder: Path) -> list[str]:
+    """What a training took, why it ended early, and what its history gives reason to look at: a sentence each."""
+    manifest = _manifest(folder)
+    training, history = manifest.get("training", {}), manifest.get("history", [])
+    if "steps" not in training:
+        return []
+    took = f"{training['steps']} steps, {quantity(training['tokens'])} tokens, {quantity(training['flops'])}FLOPs"
+    words = [f"{took}, {duration(training['seconds'])}."]
+    if training.get("stopped"):
+        words.append(f"Stopped early: {training['stopped']}.")
+    return words + (signs(history) if is_on_policy(history) else [])
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a trained model; empty where there is none."""
+    file = folder / "manifest.json"
+    if not file.is_file():
+        return {}
+    try:
+        found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise InputError(f"{file} is damaged ({error}); remove {folder} to train anew.") from error
+    return found
 
 
 def render(manifest: Mapping[str, Any]) -> str:
