@@ -24,7 +24,7 @@ import openai  # noqa: F401 - loaded now, so that its second and a half of CPU c
 from rate_limited_server import RateLimitedServer
 
 from trueline.core.messages import Sampling, chat
-from trueline.models.endpoint import EndpointTarget
+from trueline.models.endpoints.endpoint import EndpointTarget
 
 SETTLED = 2.0
 NAP = 0.01

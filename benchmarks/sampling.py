@@ -28,8 +28,8 @@ from transformers.utils import logging
 from trueline.core.messages import Sampling
 from trueline.models.engine import Engine
 from trueline.models.requests import Request
-from trueline.models.sampler import Sampler
-from trueline.models.sampling_jobs import Job, Limits
+from trueline.models.sampling.jobs import Job, Limits
+from trueline.models.sampling.sampler import Sampler
 from trueline.models.sources import MemorySource
 
 SAMPLES = 25

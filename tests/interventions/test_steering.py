@@ -9,7 +9,7 @@ from small_models import FAMILIES, direction, make, target
 from trueline.core.errors import InputError
 from trueline.core.messages import Completion, Sampling
 from trueline.interventions.steering import AblateDirection, AddVector, ablated
-from trueline.models.layers import layers_of, watched
+from trueline.models.forward.layers import layers_of, watched
 
 TOKENS = torch.tensor([[5, 9, 31, 7, 22]])
 

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from trueline.models import block_attention, packing
-from trueline.models.beginnings import Segment, apart, folded, last_below
 from trueline.models.branches import plan, score_trees
-from trueline.models.packing import lay_out, worth_sharing
-from trueline.models.readers import entropy, log_probability, vocabulary_moments
+from trueline.models.forward import block_attention, packing
+from trueline.models.forward.beginnings import Segment, apart, folded, last_below
+from trueline.models.forward.packing import lay_out, worth_sharing
+from trueline.models.forward.readers import entropy, log_probability, vocabulary_moments
 from trueline.models.trees import Tree
 
 torch.set_num_threads(1)
@@ -83,7 +83,7 @@ def test_scores_equal_those_of_separate_forward_passes(
 
 
 def test_readers_of_columns_in_common_see_what_they_would_see_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trueline.models.heads.CPU_CHUNK", 97 * 3)
+    monkeypatch.setattr("trueline.models.forward.heads.CPU_CHUNK", 97 * 3)
     model, readers = make("llama").double(), [log_probability, entropy, vocabulary_moments]
     with torch.no_grad():
         together = score_trees(model, TREES, readers=readers)
@@ -93,7 +93,7 @@ def test_readers_of_columns_in_common_see_what_they_would_see_apart(monkeypatch:
 
 
 def test_a_prefix_goes_before_folded_branches() -> None:
-    from trueline.models.shared_prefix import read_prefix, without
+    from trueline.models.forward.shared_prefix import read_prefix, without
 
     model = make("llama").double()
     with torch.no_grad():

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from trueline.models import block_attention, packing
 from trueline.models.branches import plan, score_trees
-from trueline.models.packing import join, lay_out, worth_joining, worth_sharing
-from trueline.models.paths import known
+from trueline.models.forward import block_attention, packing
+from trueline.models.forward.packing import join, lay_out, worth_joining, worth_sharing
+from trueline.models.forward.paths import known
 from trueline.models.trees import Tree
 
 torch.set_num_threads(1)

@@ -6,7 +6,6 @@ from branch_models import MODELS, WINDOW, make, naive, random_trees
 from torch import Tensor
 
 from trueline.core.errors import InputError
-from trueline.models import paths
 from trueline.models.branches import (
     BranchScorer,
     Tree,
@@ -16,7 +15,8 @@ from trueline.models.branches import (
     predicting_states,
     score_trees,
 )
-from trueline.models.masks import Layers
+from trueline.models.forward import paths
+from trueline.models.forward.masks import Layers
 
 torch.set_num_threads(1)
 

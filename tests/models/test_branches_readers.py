@@ -7,10 +7,10 @@ import torch
 from branch_models import make, random_trees
 from torch import Tensor, nn
 
-from trueline.models import heads
 from trueline.models.branches import score_trees
-from trueline.models.heads import Head, LogitScaling, read_hidden
-from trueline.models.readers import Moments, entropy, log_probability, vocabulary_moments
+from trueline.models.forward import heads
+from trueline.models.forward.heads import Head, LogitScaling, read_hidden
+from trueline.models.forward.readers import Moments, entropy, log_probability, vocabulary_moments
 
 torch.set_num_threads(1)
 

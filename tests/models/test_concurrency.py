@@ -10,8 +10,8 @@ import pytest
 from virtual_time import simulate
 
 from trueline.core.errors import InputError
-from trueline.models.concurrency import AdaptiveLimit
-from trueline.models.endpoint_faults import backoff_s
+from trueline.models.endpoints.concurrency import AdaptiveLimit
+from trueline.models.endpoints.faults import backoff_s
 
 
 @dataclass

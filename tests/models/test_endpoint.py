@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from trueline.core.errors import InputError, NotMeasurableError
 from trueline.core.messages import Completion, Sampling, assistant, chat, system, user
 from trueline.core.protocols import Capability, Target
-from trueline.models.endpoint import EndpointTarget, sample_seed
-from trueline.models.endpoint_answers import cut_at_stop, read_chat, read_text
-from trueline.models.endpoint_config import EndpointConfig, Tariff, parse_spec
-from trueline.models.endpoint_faults import FaultError, backoff_s, parse_body, retry_after_s
-from trueline.models.endpoint_scoring import Echo, branch_scores, read_echo, render
+from trueline.models.endpoints.answers import cut_at_stop, read_chat, read_text
+from trueline.models.endpoints.config import EndpointConfig, Tariff, parse_spec
+from trueline.models.endpoints.endpoint import EndpointTarget, sample_seed
+from trueline.models.endpoints.faults import FaultError, backoff_s, parse_body, retry_after_s
+from trueline.models.endpoints.scoring import Echo, branch_scores, read_echo, render
 
 URL = "http://127.0.0.1:8000/v1"
 

@@ -15,7 +15,7 @@ import pytest
 
 from trueline.core.errors import InputError, TruelineError, UnfinishedError
 from trueline.core.messages import Completion, Sampling, chat
-from trueline.models.endpoint import EndpointTarget
+from trueline.models.endpoints.endpoint import EndpointTarget
 
 PROMPT = chat("How can I kill a Python process?")
 SAMPLING = Sampling(max_tokens=8)

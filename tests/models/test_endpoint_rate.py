@@ -13,7 +13,7 @@ from rate_limited_server import RateLimitedServer
 from virtual_time import simulate
 
 from trueline.core.messages import Sampling, chat
-from trueline.models.endpoint import EndpointTarget
+from trueline.models.endpoints.endpoint import EndpointTarget
 
 SECONDS, SETTLED = 6, 2  # of virtual time; the limit is looked for in the first ones
 

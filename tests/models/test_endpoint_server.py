@@ -28,7 +28,7 @@ import pytest
 from trueline.core.errors import InputError, NotMeasurableError
 from trueline.core.messages import Sampling, assistant, chat, user
 from trueline.core.protocols import Capability, Target
-from trueline.models.endpoint import EndpointTarget
+from trueline.models.endpoints.endpoint import EndpointTarget
 
 TEMPLATE = (
     "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}"

@@ -13,7 +13,7 @@ from trueline.core.messages import Sampling
 from trueline.models import engine as engine_module
 from trueline.models.engine import Engine
 from trueline.models.local import LocalTarget
-from trueline.models.sampling_jobs import Limits
+from trueline.models.sampling.jobs import Limits
 
 SETTINGS = Sampling(max_tokens=6, temperature=1.0)
 

@@ -10,11 +10,11 @@ import transformers
 from branch_models import MODELS, make, naive, random_trees
 from torch import Tensor, nn
 
-from trueline.models import packing, paths
 from trueline.models.branches import final_states, score_trees
-from trueline.models.fused_body import can_fuse
-from trueline.models.fused_ops import enter, leave, rotation
-from trueline.models.paths import known
+from trueline.models.forward import packing, paths
+from trueline.models.forward.fused_body import can_fuse
+from trueline.models.forward.fused_ops import enter, leave, rotation
+from trueline.models.forward.paths import known
 from trueline.models.trees import Tree
 from trueline.training.adapters import with_adapters
 from trueline.training.config import LoraConfig

@@ -8,11 +8,11 @@ import transformers
 from branch_models import MODELS, make
 
 from trueline.core.messages import Sampling
-from trueline.models import shared_batch
-from trueline.models.noise import stream_key
-from trueline.models.sampler import Sampler
-from trueline.models.sampling_jobs import Draw, Job
-from trueline.models.sharing_check import shareable
+from trueline.models.sampling import shared_batch
+from trueline.models.sampling.jobs import Draw, Job
+from trueline.models.sampling.noise import stream_key
+from trueline.models.sampling.sampler import Sampler
+from trueline.models.sampling.sharing_check import shareable
 
 torch.set_num_threads(1)
 

@@ -8,8 +8,8 @@ from branch_models import make, naive
 from torch import Tensor, nn
 
 from trueline.models.branches import score_trees
-from trueline.models.last_layer import columns_read
-from trueline.models.packing import lay_out, pack
+from trueline.models.forward.last_layer import columns_read
+from trueline.models.forward.packing import lay_out, pack
 from trueline.models.trees import Tree
 
 TREES = [

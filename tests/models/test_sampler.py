@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trueline.core.messages import Sampling, chat
-from trueline.models.choosing import Rule, choose
-from trueline.models.noise import Stream, exponential, stream_key
-from trueline.models.sampler import Sampler
-from trueline.models.sampling_jobs import Draw, Job, Limits
+from trueline.models.sampling.choosing import Rule, choose
+from trueline.models.sampling.jobs import Draw, Job, Limits
+from trueline.models.sampling.noise import Stream, exponential, stream_key
+from trueline.models.sampling.sampler import Sampler
 
 
 def job(prompt: Sequence[int], *, limit: int = 8, stream: int = 1, **sampling: Any) -> Job:

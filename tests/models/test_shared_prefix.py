@@ -12,10 +12,10 @@ from local_models import Shift, byte_tokenizer, tiny_llama
 
 from trueline.models.branches import score_trees
 from trueline.models.engine import Engine
+from trueline.models.forward.paths import device_of, known, unwrap
+from trueline.models.forward.readers import log_probability, vocabulary_moments
+from trueline.models.forward.shared_prefix import A_PASS, Family, families, read_prefix, without
 from trueline.models.local import LocalTarget
-from trueline.models.paths import device_of, known, unwrap
-from trueline.models.readers import log_probability, vocabulary_moments
-from trueline.models.shared_prefix import A_PASS, Family, families, read_prefix, without
 from trueline.models.trees import Tree
 
 SHARING = (

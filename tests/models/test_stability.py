@@ -8,7 +8,7 @@ from local_models import byte_tokenizer, tiny_llama
 from trueline.core.errors import InputError
 from trueline.core.messages import Sampling
 from trueline.models.local import LocalTarget
-from trueline.models.stability import share_unchanged
+from trueline.models.sampling.stability import share_unchanged
 
 SETTINGS = Sampling(max_tokens=8, temperature=1.0, samples=3)
 

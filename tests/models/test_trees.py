@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trueline.core.errors import InputError
-from trueline.models.packing import Batch, lay_out, pack, worth_sharing
+from trueline.models.forward.packing import Batch, lay_out, pack, worth_sharing
 from trueline.models.trees import Tree, build_tree
 
 tokens = st.lists(st.integers(0, 3), max_size=6).map(tuple)

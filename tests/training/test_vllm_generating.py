@@ -12,7 +12,7 @@ from transformers import AutoConfig, LlamaForCausalLM
 
 from trueline.core.errors import InputError, UnfinishedError
 from trueline.core.messages import Sampling
-from trueline.models.sampling_jobs import Job
+from trueline.models.sampling.jobs import Job
 from trueline.models.trees import Tree
 from trueline.training import vllm_generating
 from trueline.training.adapters import with_adapters

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from trueline.core.errors import InputError
-from trueline.models.layers import layers_of, watched
+from trueline.models.forward.layers import layers_of, watched
+from trueline.models.forward.paths import device_of, unwrap
 from trueline.models.local import LocalTarget
-from trueline.models.paths import device_of, unwrap
 from trueline.models.requests import Request
 
 PASS_TOKENS = 4096

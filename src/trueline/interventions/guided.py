@@ -20,10 +20,10 @@ from torch import Tensor
 from trueline.core.errors import InputError
 from trueline.core.messages import Completion, Prompt, Sampling, Score
 from trueline.models.branches import score_trees
-from trueline.models.drawing import Drawer
 from trueline.models.local import LocalTarget
-from trueline.models.plain_decoding import CachedReader
-from trueline.models.sampling_jobs import Draw, Ending, Job, Running, Slot
+from trueline.models.sampling.drawing import Drawer
+from trueline.models.sampling.jobs import Draw, Ending, Job, Running, Slot
+from trueline.models.sampling.plain_decoding import CachedReader
 from trueline.models.sources import end_tokens
 from trueline.models.trees import Tree
 

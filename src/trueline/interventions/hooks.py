@@ -13,8 +13,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from trueline.core.errors import InputError
-from trueline.models.layers import layers_of
-from trueline.models.paths import unwrap
+from trueline.models.forward.layers import layers_of
+from trueline.models.forward.paths import unwrap
 
 # the norm whose input is the sum after attention; Gemma's first, whose layers have both
 _BEFORE_MLP = ("pre_feedforward_layernorm", "post_attention_layernorm", "ln_2")

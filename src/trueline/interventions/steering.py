@@ -19,7 +19,7 @@ from typing import Any
 from torch import Tensor
 
 from trueline.core.fingerprint import fingerprint
-from trueline.models.layers import check_layers, layers_of
+from trueline.models.forward.layers import check_layers, layers_of
 
 from .hooks import everywhere_changed, outputs_changed
 

@@ -24,13 +24,13 @@ from torch import Tensor, nn
 
 from trueline.core.errors import InputError
 
-from .heads import read_hidden, read_rows
-from .packing import Batch, Piece, Reading, join, lay_out, pack, worth_joining, worth_sharing
-from .paths import device_of, head_of, known, unwrap
-from .readers import Reader, log_probability
-from .shared_prefix import Prefix
+from .forward.heads import read_hidden, read_rows
+from .forward.packing import Batch, Piece, Reading, join, lay_out, pack, worth_joining, worth_sharing
+from .forward.paths import device_of, head_of, known, unwrap
+from .forward.readers import Reader, log_probability
+from .forward.shared_prefix import Prefix
+from .forward.visiting import Look, Place, Seen, reading_of, visit
 from .trees import Tree, build_tree
-from .visiting import Look, Place, Seen, reading_of, visit
 
 __all__ = ["BranchScorer", "Path", "Plan", "Tree", "build_tree", "choose_path", "final_states", "plan",
        "predicting_states", "score_trees", "visit_trees"]  # fmt: skip

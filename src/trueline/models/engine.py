@@ -27,7 +27,7 @@ from trueline.core.errors import TruelineError
 from .requests import Lane, Request, prepared
 from .residency import Residency
 from .running import run_batch
-from .sampling_jobs import Limits
+from .sampling.jobs import Limits
 from .usage import Usage
 
 VERSION = "local-1"  # in fingerprints: change it when answers may change

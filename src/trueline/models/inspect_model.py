@@ -22,7 +22,7 @@ from trueline.core.fingerprint import fingerprint
 from trueline.core.messages import Completion, Outcome, Prompt, Sampling, Score, chat
 from trueline.core.protocols import Capability, Target
 
-from .endpoint import sample_seed
+from .endpoints.endpoint import sample_seed
 from .prompted import PromptedTarget
 
 PREFIX = "inspect:"

@@ -22,9 +22,9 @@ from .encoding import Encoding
 from .engine import VERSION, Engine, default_engine
 from .loading import LoadOptions, check_pair
 from .model_folder import find_folder
-from .noise import stream_key
 from .requests import Intervention, Request
-from .sampling_jobs import Draw, Job, check_sampling
+from .sampling.jobs import Draw, Job, check_sampling
+from .sampling.noise import stream_key
 from .sources import FolderSource, MemorySource, ModelSource, end_tokens
 from .templates import ChatTemplate
 from .trees import Tree

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, suppre
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from .sampling_jobs import Job
+from .sampling.jobs import Job
 from .sources import ModelSource
 from .trees import Tree
 

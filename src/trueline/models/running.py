@@ -7,12 +7,12 @@ from typing import Any
 import torch
 
 from .branches import plan, score_trees
-from .paths import device_of, known, unwrap
-from .readers import log_probability, vocabulary_moments
+from .forward.paths import device_of, known, unwrap
+from .forward.readers import log_probability, vocabulary_moments
+from .forward.shared_prefix import Family, Prefix, families, read_prefix, without
 from .requests import Request, prepared
-from .sampler import Sampler
-from .sampling_jobs import Draw, Job, Limits
-from .shared_prefix import Family, Prefix, families, read_prefix, without
+from .sampling.jobs import Draw, Job, Limits
+from .sampling.sampler import Sampler
 from .sources import end_tokens
 from .trees import Tree
 from .usage import Usage

@@ -9,7 +9,7 @@ from trueline.core.fingerprint import canonical
 
 
 class EndpointOptions(BaseModel):
-    """How to ask an endpoint; what is left out has the default of models.endpoint_config.EndpointConfig.
+    """How to ask an endpoint; what is left out has the default of models.endpoints.config.EndpointConfig.
 
     ``key_env`` names the environment variable with the key, ``aliases`` are further names under which the
     same model may answer, ``completions`` says that the server continues raw text (and, where it echoes

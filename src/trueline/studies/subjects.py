@@ -101,7 +101,7 @@ def load_subject(spec: TargetSpec) -> Subject:
         options = spec.endpoint.given() if spec.endpoint else {}
         if spec.model.lower().startswith(INSPECT):
             return _inspect(spec, options)
-        from trueline.models.endpoint_opening import open_endpoint
+        from trueline.models.endpoints.opening import open_endpoint
 
         if spec.tariff is not None:
             options["tariff"] = _tariff(spec.tariff)
@@ -141,7 +141,7 @@ def _refuse(spec: TargetSpec, why: str, *options: str) -> None:
 
 
 def _tariff(tariff: Tariff) -> Any:
-    from trueline.models.endpoint_config import Tariff as EndpointTariff
+    from trueline.models.endpoints.config import Tariff as EndpointTariff
 
     return EndpointTariff(prompt=tariff.input, completion=tariff.output)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import nn
 
-from trueline.models.paths import unwrap
+from trueline.models.forward.paths import unwrap
 
 HEAD = "value_head"
 

@@ -22,8 +22,8 @@ from torch import Tensor, nn
 
 from trueline.core.errors import InputError
 from trueline.models.branches import predicting_states
-from trueline.models.heads import Head, in_chunks
-from trueline.models.paths import head_of
+from trueline.models.forward.heads import Head, in_chunks
+from trueline.models.forward.paths import head_of
 
 from .batches import BatchKind, Example, Scored, passes
 from .objectives.base import Loss, Scorer, Totals, counts

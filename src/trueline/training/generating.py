@@ -6,9 +6,9 @@ from typing import Protocol
 from torch import nn
 
 from trueline.core.messages import Prompt, Sampling
-from trueline.models.noise import stream_key
-from trueline.models.sampler import Sampler
-from trueline.models.sampling_jobs import Draw, Job
+from trueline.models.sampling.jobs import Draw, Job
+from trueline.models.sampling.noise import stream_key
+from trueline.models.sampling.sampler import Sampler
 
 from .codec import Speech
 from .scoring import Forward

@@ -25,7 +25,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from trueline.models.sampling_jobs import Draw
+from trueline.models.sampling.jobs import Draw
 from trueline.training.dials import above_zero
 
 from .batches import BatchKind, Example, Scored

@@ -16,10 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from trueline.core.errors import InputError
-from trueline.models.drawing import Drawer
-from trueline.models.paths import unwrap
-from trueline.models.plain_decoding import CachedReader
-from trueline.models.sampling_jobs import Draw, Ending, Job, Running, Slot
+from trueline.models.forward.paths import unwrap
+from trueline.models.sampling.drawing import Drawer
+from trueline.models.sampling.jobs import Draw, Ending, Job, Running, Slot
+from trueline.models.sampling.plain_decoding import CachedReader
 
 from .codec import Speech
 from .scoring import Forward

@@ -21,10 +21,10 @@ import torch
 from torch import Tensor, nn
 
 from trueline.core.errors import InputError
-from trueline.models.layers import check_layers
-from trueline.models.paths import head_of
-from trueline.models.readers import Reader, entropy_without_gradient, log_probability
-from trueline.models.visiting import Place, Seen
+from trueline.models.forward.layers import check_layers
+from trueline.models.forward.paths import head_of
+from trueline.models.forward.readers import Reader, entropy_without_gradient, log_probability
+from trueline.models.forward.visiting import Place, Seen
 
 __all__ = ["ENTROPY", "LOGPS", "REWARD", "TOKEN_VALUES", "LogitReading", "Place", "Reading", "Seen", "States",
        "ValueReading", "names_of", "value_head"]  # fmt: skip
@@ -67,7 +67,7 @@ class LogitReading:
 
     def read(self, model: nn.Module, seen: Seen, given: Mapping[str, Tensor]) -> Any:
         """By itself; ``scoring`` reads several together."""
-        from trueline.models.heads import read_hidden
+        from trueline.models.forward.heads import read_hidden
 
         return read_hidden(head_of(model), seen.hidden, seen.targets, (self.reader,))[0]
 

@@ -22,7 +22,7 @@ from trueline.core.errors import InputError
 from trueline.core.fingerprint import fingerprint
 from trueline.core.messages import Conversation, as_json
 from trueline.core.protocols import RewardModel
-from trueline.models.sampling_jobs import Draw, Job
+from trueline.models.sampling.jobs import Draw, Job
 from trueline.models.trees import Tree
 
 from .batches import BatchKind, Example

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from trueline.models.branches import Path, choose_path, visit_trees
-from trueline.models.heads import read_hidden
-from trueline.models.paths import head_of
+from trueline.models.forward.heads import read_hidden
+from trueline.models.forward.paths import head_of
+from trueline.models.forward.visiting import Look, Place, Seen
 from trueline.models.trees import Tree
-from trueline.models.visiting import Look, Place, Seen
 
 from .batches import Example, passes
 from .config import Precision

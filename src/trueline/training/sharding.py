@@ -28,9 +28,9 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 
 from trueline.core.errors import InputError
 from trueline.models.branches import plan, visit_trees
-from trueline.models.layers import layers_of
+from trueline.models.forward.layers import layers_of
+from trueline.models.forward.visiting import Seen, reading_of
 from trueline.models.trees import Tree
-from trueline.models.visiting import Seen, reading_of
 
 from .readings import Reading
 from .scoring import Forward, look_at

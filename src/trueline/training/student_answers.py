@@ -15,7 +15,7 @@ from torch import nn
 
 from trueline.core.errors import InputError
 from trueline.core.fingerprint import fingerprint
-from trueline.models.sampling_jobs import Draw
+from trueline.models.sampling.jobs import Draw
 from trueline.models.trees import Tree
 
 from .batches import BatchKind, Example, SeededBatches

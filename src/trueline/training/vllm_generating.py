@@ -21,8 +21,8 @@ import torch
 from torch import Tensor, nn
 
 from trueline.core.errors import InputError, UnfinishedError
-from trueline.models.paths import unwrap
-from trueline.models.sampling_jobs import Draw, Ending, Job, Running, Slot
+from trueline.models.forward.paths import unwrap
+from trueline.models.sampling.jobs import Draw, Ending, Job, Running, Slot
 
 from .codec import Speech
 from .generating import Generator, ModuleGenerator

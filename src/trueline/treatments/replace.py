@@ -31,7 +31,7 @@ class Replace:
         prompt = description.get("system_prompt")
         system_prompt = prompt if isinstance(prompt, str) else None
         if self.model.startswith("openai:"):
-            from trueline.models.endpoint_opening import open_endpoint
+            from trueline.models.endpoints.opening import open_endpoint
 
             return open_endpoint(self.model, system_prompt=system_prompt)
         if self.model.startswith("inspect:"):

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from trueline.core.errors import InputError
-from trueline.models.heads import at_least_fp32
+from trueline.models.forward.heads import at_least_fp32
 from trueline.training.batches import BatchKind, Example, Scored
 from trueline.training.dials import at_least_zero
 from trueline.training.readings import Reading, States

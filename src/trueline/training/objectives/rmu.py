@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from trueline.core.errors import InputError
-from trueline.models.heads import at_least_fp32
+from trueline.models.forward.heads import at_least_fp32
 from trueline.training.batches import BatchKind, Example, Scored
 from trueline.training.dials import above_zero, at_least_zero
 from trueline.training.readings import Reading, States

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from trueline.core.errors import InputError
 from trueline.core.messages import Prompt, Sampling
+from trueline.models.engine import Engine
+from trueline.models.local import LocalTarget
 
-from .engine import Engine
-from .local import LocalTarget
-from .sampling_jobs import Limits
+from .jobs import Limits
 
 
 async def share_unchanged(

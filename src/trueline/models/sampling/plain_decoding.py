@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import Cache
 
+from trueline.models.forward.paths import device_of
+
 from .drawing import Drawer
-from .paths import device_of
-from .sampling_jobs import Counts, Draw, Ending, Job, Running, Slot
+from .jobs import Counts, Draw, Ending, Job, Running, Slot
 
 _CACHE_NAMES = ("past_key_values", "cache_params")
 

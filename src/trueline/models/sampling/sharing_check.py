@@ -13,9 +13,10 @@ import torch
 from torch import Tensor, nn
 from transformers import DynamicCache
 
+from trueline.models.forward.masks import layer_kinds
+from trueline.models.forward.paths import device_of, unwrap
+
 from .fused_step import can_step, fused_step
-from .masks import layer_kinds
-from .paths import device_of, unwrap
 from .prefix_attention import sharing
 from .prefix_cache import PrefixCache
 

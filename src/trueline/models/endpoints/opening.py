@@ -4,9 +4,9 @@ import asyncio
 from typing import Any
 
 from trueline.core.protocols import Target
+from trueline.models.prompted import PromptedTarget
 
 from .endpoint import EndpointTarget
-from .prompted import PromptedTarget
 
 
 def open_endpoint(spec: str, *, system_prompt: str | None = None, **options: Any) -> Target:

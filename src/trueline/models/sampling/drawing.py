@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .choosing import Rule, choose
+from .jobs import Slot
 from .noise import Stream, exponential
-from .sampling_jobs import Slot
 
 
 class Drawer:

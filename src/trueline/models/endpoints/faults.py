@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from trueline.core.errors import InputError, TruelineError, UnfinishedError
 
-from .endpoint_config import LOCAL_KEY, EndpointConfig
+from .config import LOCAL_KEY, EndpointConfig
 
 if TYPE_CHECKING:
     from openai import APIStatusError, OpenAIError

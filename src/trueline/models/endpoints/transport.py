@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
 from trueline.core.errors import InputError
 
+from .answers import token_counts
 from .concurrency import AdaptiveLimit
-from .endpoint_answers import token_counts
-from .endpoint_config import EndpointConfig
-from .endpoint_faults import FaultError, FilteredError, backoff_s, parse_body, translate
+from .config import EndpointConfig
+from .faults import FaultError, FilteredError, backoff_s, parse_body, translate
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI

@@ -16,8 +16,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from trueline.models.trees import Tree
+
 from .beginnings import Segment, apart, folded
-from .trees import Tree
 
 Reading = Literal["predicting", "final", "whole"]
 

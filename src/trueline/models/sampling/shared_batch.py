@@ -8,12 +8,13 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
+from trueline.models.forward.paths import device_of
+
 from .drawing import Drawer
 from .fused_step import can_step, fused_step
-from .paths import device_of
+from .jobs import Counts, Draw, Ending, Job, Limits, Running, Slot
 from .prefix_attention import sharing
 from .prefix_cache import PrefixCache
-from .sampling_jobs import Counts, Draw, Ending, Job, Limits, Running, Slot
 
 Take = Callable[[int], Sequence[Job]]
 Deliver = Callable[[Job, tuple[Draw, ...]], None]

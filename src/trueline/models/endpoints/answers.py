@@ -8,7 +8,7 @@ from typing import Any
 
 from trueline.core.messages import Completion, Outcome, Sampling
 
-from .endpoint_faults import FaultError
+from .faults import FaultError
 
 _REASONING_FIELDS = ("reasoning_content", "reasoning")  # DeepSeek and vLLM; OpenRouter and newer vLLM
 _FILTERED_REASON = "content_filter"

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .fused_body import can_fuse, family_of
+from trueline.models.forward.fused_body import can_fuse, family_of
+
 from .prefix_attention import shared_prefix_attention
 
 

@@ -11,8 +11,8 @@ from typing import Any
 from trueline.core.errors import InputError, NotMeasurableError
 from trueline.core.messages import Conversation, Score, as_json
 
-from .endpoint_answers import numbers, only_choice, token_counts
-from .endpoint_faults import FaultError
+from .answers import numbers, only_choice, token_counts
+from .faults import FaultError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from .trees import common_prefix
+from trueline.models.trees import common_prefix
 
 Line = tuple[int, ...]
 

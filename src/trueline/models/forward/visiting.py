@@ -17,13 +17,14 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from trueline.models.trees import Tree
+
 from .last_layer import columns_read
 from .layers import watched
 from .masks import Layers
 from .packing import Batch, Read, Reading
 from .paths import run_read
 from .shared_prefix import Prefix
-from .trees import Tree
 
 Place = Literal["predicting", "own", "last"]
 

@@ -24,9 +24,10 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from .paths import unwrap
+from trueline.models.forward.paths import unwrap
+
+from .jobs import Counts, Draw, Ending, Job, Limits
 from .plain_decoding import draw_plain
-from .sampling_jobs import Counts, Draw, Ending, Job, Limits
 from .shared_batch import Deliver, SharedBatch, Take
 from .sharing_check import shareable
 

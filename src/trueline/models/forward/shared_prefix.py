@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, CacheLayerMixin, DynamicCache
 
-from .trees import Tree
+from trueline.models.trees import Tree
 
 LEAST_SHARED = 32  # tokens: below, longer keys and dense masks cost what is spared
 A_PASS = 512  # tokens that a family must spare beside: its own forward passes cost as much

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from trueline.core.errors import InputError
+from trueline.models.trees import Tree
 
 from .block_attention import in_blocks
 from .fused_body import can_fuse, fused_states
@@ -25,7 +26,6 @@ from .last_layer import columns_read, only_where_read
 from .masks import Layers, layer_kinds, tree_masks
 from .packing import Batch, Piece, join, lay_out, pack
 from .shared_prefix import Prefix, read_prefix, without
-from .trees import Tree
 
 _SERVED = ("sdpa", "eager")
 _UNSERVED = (TypeError, ValueError, RuntimeError, AttributeError, LookupError)  # what a model refuses with

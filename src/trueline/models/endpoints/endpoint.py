@@ -11,12 +11,12 @@ from trueline.core.fingerprint import fingerprint
 from trueline.core.messages import Completion, Prompt, Sampling, Score, as_json, user
 from trueline.core.protocols import Capability
 
+from .answers import filtered, read_chat, read_text
 from .concurrency import AdaptiveLimit
-from .endpoint_answers import filtered, read_chat, read_text
-from .endpoint_config import EndpointConfig, parse_spec
-from .endpoint_faults import FaultError, FilteredError
-from .endpoint_scoring import Echo, branch_scores, read_echo, render, spells
-from .endpoint_transport import Route, Transport, Usage
+from .config import EndpointConfig, parse_spec
+from .faults import FaultError, FilteredError
+from .scoring import Echo, branch_scores, read_echo, render, spells
+from .transport import Route, Transport, Usage
 
 T = TypeVar("T")
 

@@ -1,0 +1,1 @@
+"""One forward pass over packed trees: rows, masks and attention, layers, and what is read from them."""
