@@ -26,6 +26,7 @@ from trueline.training.objectives.gradient_ascent import GradDiffObjective, Grad
 from trueline.training.objectives.ipo import IPOObjective
 from trueline.training.objectives.kto import KTOObjective
 from trueline.training.objectives.npo import NPOObjective
+from trueline.training.objectives.online_dpo import OnlineDPOObjective
 from trueline.training.objectives.orpo import ORPOObjective
 from trueline.training.objectives.pro import PROObjective
 from trueline.training.objectives.reward import RewardObjective
@@ -359,6 +360,7 @@ CASES = {
     ),
     "cost": Case(CostObjective(), average(naive_cost), dress=with_safety),
     "dpo": Case(DPOObjective(beta=0.3), average(lambda row: -logsigmoid(0.3 * row.margin()))),
+    "online_dpo": Case(OnlineDPOObjective(beta=0.3), average(lambda row: -logsigmoid(0.3 * row.margin()))),
     "spin": Case(SPINObjective(beta=0.3), average(lambda row: -logsigmoid(0.3 * row.margin()))),
     "cdpo": Case(
         CDPOObjective(beta=0.3, label_smoothing=0.2),
