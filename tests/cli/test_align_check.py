@@ -1,8 +1,11 @@
 """trueline align --check: what is planted in the data is named, clean data of every kind pass, nothing is trained."""
 
 import json
+from itertools import product
 
 import pytest
+
+from trueline.data.audit.overlap import EvaluationItem
 
 from .running import refused, trueline
 
@@ -95,6 +98,52 @@ def test_what_is_planted_in_the_data_is_named(tmp_path, name):
     )
     assert answer.code == 1
     assert named(answer) == [*training_refuses, f"fault: data: {name}"]
+
+
+def sides(n, shape, thing, place):
+    """Two answers alike in form, the preferred one in turns the first and the second."""
+    first = f"The {thing} in the {place} has a {shape} of {n + 3} this year."
+    second = f"In the {place} is a {thing}, whose {shape} is {n + 5} now."
+    return (first, second) if n % 2 else (second, first)
+
+
+KINDS = product(
+    ("height", "colour", "age", "price"), ("gate", "lamp", "cart", "drum", "kite"), ("yard", "hall")
+)
+MORE = [
+    {
+        "prompt": f"Tell me, what is the {' of the '.join(kind)}?",
+        **dict(zip(("chosen", "rejected"), sides(n, *kind))),
+    }
+    for n, kind in enumerate(KINDS)
+]
+TAIL = " It has been so for as long as anybody here can tell"
+LONGER = [{**pair, "chosen": f"{pair['chosen']}{TAIL}."} for pair in MORE]
+NEAR = [{**MORE[0], "rejected": MORE[0]["rejected"] + " Yes."}]
+CUT = [
+    {side: pair[side] + 5 * TAIL * (n < 4 and side != "prompt") for side in pair}
+    for n, pair in enumerate(MORE)
+]
+LEAKED = "Which of the nine planets beyond the iron gate was the first to be named?"
+VILE = "You are a stupid worthless piece of shit and I hope that you die, you fucking idiot."
+
+
+@pytest.mark.parametrize(
+    ("name", "rows"),
+    [
+        ("length bias", LONGER),
+        ("near duplicates", [*MORE, *NEAR]),
+        ("overlap with measures", [*MORE, {"prompt": LEAKED, "chosen": "The red one.", "rejected": "None."}]),
+        ("toxic chosen", [*MORE, {"prompt": "Say hello.", "chosen": VILE, "rejected": "Hello."}]),
+        ("cut answers", CUT),
+        ("white space at the ends", [{**pair, "chosen": pair["chosen"] + " \n"} for pair in MORE]),
+    ],
+)
+def test_what_needs_many_rows_is_named_too(tmp_path, monkeypatch, name, rows):
+    items = [EvaluationItem(measure="planets", text=LEAKED)]
+    monkeypatch.setattr("trueline.studies.auditing.evaluation_items", lambda: (items, []))
+    assert f"fault: data: {name}" in named(check(tmp_path, "dpo", rows))
+    assert named(check(tmp_path, "dpo", MORE)) == []
 
 
 def test_a_missing_side_and_a_wrong_label(tmp_path):

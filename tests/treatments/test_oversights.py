@@ -11,6 +11,7 @@ from trueline.models.local import LocalTarget
 from trueline.studies.alignment_setup import Setup
 from trueline.studies.oversights import find_oversights
 from trueline.treatments.dpo import DirectPreferenceOptimization
+from trueline.treatments.grpo import GRPO
 from trueline.treatments.rloo import RLOO
 
 ROWS = [(chat(f"w{i} w{i + 1}"), ("w30 w31", f"w{i + 2}")) for i in range(8)]
@@ -91,6 +92,19 @@ def test_a_reward_model_with_another_tokenizer_is_a_note(clean, tmp_path):
         oversights = find_oversights(Setup(target=same, treatment=treatment, rows=ROWS))
         assert [oversight.name for oversight in oversights] == found
         assert all(oversight.grade == "note" for oversight in oversights)
+
+
+def test_k3_as_a_loss_is_a_warning(clean):
+    target = LocalTarget.from_pretrained(clean)
+    for kl, beta, found in (
+        ("k3", 0.1, ["biased divergence"]),
+        ("k3", 0.0, []),
+        ("k2", 0.1, []),
+        ("k1", 0.1, []),
+    ):
+        treatment = GRPO(learning_rate=1e-3, max_length=60, kl=kl, beta=beta)
+        oversights = find_oversights(Setup(target=target, treatment=treatment, rows=ROWS))
+        assert [oversight.name for oversight in oversights] == found
 
 
 def test_adapters_on_tied_embeddings_are_a_note(clean, tmp_path):

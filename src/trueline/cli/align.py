@@ -140,7 +140,7 @@ def _check(
         typer.secho(f"{oversight.grade}: {oversight.name}", fg=colours[oversight.grade])
         typer.echo(f"  {oversight.what}\n  why: {oversight.why}\n  fix: {oversight.fix}")
     counts: Counter[str] = Counter(oversight.grade for oversight in found)
-    told = ", ".join(f"{counts[grade]} {grade}s" for grade in colours)
+    told = ", ".join(f"{counts[grade]} {grade}{'s' * (counts[grade] != 1)}" for grade in colours)
     typer.echo(f"{told}." if found else "No oversight found.")
     if counts["fault"]:
         raise typer.Exit(1)

@@ -11,6 +11,7 @@ from trueline.core.messages import user
 
 from .alignment_setup import SAID, Oversight, Setup
 from .settings_oversights import (
+    biased_divergence,
     dropout,
     half_precision_steps,
     learning_rate,
@@ -148,7 +149,7 @@ def window_exceeded(setup: Setup) -> Oversight | None:
 CHECKS: Sequence[Callable[[Setup], Oversight | None]] = (
     no_chat_template, answers_not_shown, beginning_token, no_end_token, end_is_pad, merged_boundary,
     cut_answers, window_exceeded, dropout, learning_rate, half_precision_steps, tied_embeddings,
-    reward_tokenizer,
+    biased_divergence, reward_tokenizer,
 )  # fmt: skip
 
 

@@ -87,6 +87,18 @@ def tied_embeddings(setup: Setup) -> Oversight | None:
     )  # fmt: skip
 
 
+def biased_divergence(setup: Setup) -> Oversight | None:
+    """The divergence is priced by k3 in the loss."""
+    treatment = setup.treatment
+    if getattr(treatment, "kl", None) != "k3" or not getattr(treatment, "beta", 0.0):
+        return None
+    return Oversight(
+        name="biased divergence", grade="warning", what="kl: k3 is differentiated as a loss",
+        why="its gradient is not that of the KL divergence (TRL #4967, arXiv 2512.21852); the paper of GRPO does so",
+        fix="leave kl at k2, or put k1 in the reward (kl: k1)",
+    )  # fmt: skip
+
+
 def reward_tokenizer(setup: Setup) -> Oversight | None:
     """A reward model's folder speaks other tokens or another template than the model."""
     folder = next(

@@ -238,7 +238,19 @@ def test_overlap_by_thirteen_words_by_whole_items_and_by_likeness(rows):
     check = overlapping([*rows, *planted], items)
     assert lines(check) == [61, 63, 66]
     assert {k: check.numbers[k] for k in ("long", "short")} == {"long": 2, "short": 1}
+    assert f"long, 13 words in a row, “{' '.join(long[5:18])}”" in check.findings[0].what
+    assert "own data" not in check.summary
     assert overlapping(rows, items).grade == "clean"
+
+
+def test_a_measures_own_data_are_called_so(rows):
+    draws = np.random.default_rng(3)
+    items = [EvaluationItem(measure="own", text=sentence(draws, 20)) for _ in range(40)]
+    held = [pair(100 + n, item.text, "a", "b") for n, item in enumerate(items[:25])]
+    assert (
+        "most of its items stand here, so this may be its own data: own" in overlapping(held, items).summary
+    )
+    assert "own data" not in overlapping(held[:19], items).summary
 
 
 def test_every_form_of_a_row_and_what_is_wrong_with_it():

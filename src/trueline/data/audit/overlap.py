@@ -7,7 +7,7 @@ TruthfulQA's questions (its card says so).
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,7 @@ from .tokens import Hashes, Ints, Tokens, Vocabulary
 
 LONG, SHORT = 13, 6
 WORDING = 20
+OWN, LEAST = 0.5, 20  # share and number of a measure's items above which a file seems to be its own data
 NEAR, NEAR_SHINGLE = 0.7, 3
 _BITS = 22
 WHY = "a leaked item measures memory (arXiv 2005.14165, appendix C)"
@@ -43,10 +44,12 @@ def overlap(
     """Rows that hold an item's words; ``texts`` are prompts with answers, ``unchecked`` measures not compared."""
     asked = vocabulary.encode(item.text for item in items)
     hits: dict[int, tuple[int, str]] = {}
-    for row, item in _shared(texts, asked, LONG, asked.lengths >= LONG):
-        hits.setdefault(row, (item, f"{LONG} words in a row"))
+    spelt = list(vocabulary)
+    for row, item, start in _shared(texts, asked, LONG, asked.lengths >= LONG):
+        words = " ".join(spelt[word] for word in texts.words[start : start + LONG])
+        hits.setdefault(row, (item, f"{LONG} words in a row, “{words}”"))
     for n in range(SHORT, LONG):
-        for row, item in _shared(prompts, asked, n, asked.lengths == n):
+        for row, item, _ in _shared(prompts, asked, n, asked.lengths == n):
             hits.setdefault(row, (item, "the whole item"))
     both = Tokens(
         words=np.concatenate([prompts.words, asked.words]),
@@ -57,11 +60,16 @@ def overlap(
         if enough[row] and enough[place]:
             hits.setdefault(row, (place - len(rows), f"near-duplicate, Jaccard {similarity:.2f}"))
     found = [
-        Finding(line=rows[row].line, what=f"{items[item].measure}, {how}: “{excerpt(items[item].text, 50)}”")
+        Finding(
+            line=rows[row].line, what=f"{items[item].measure}, {how}: item “{excerpt(items[item].text, 50)}”"
+        )
         for row, (item, how) in sorted(hits.items())
     ]
     counts = Counter(items[item].measure for item, _ in hits.values())
     shown = ", ".join(f"{name} {n}" for name, n in counts.most_common()) or "none"
+    own = _mostly_there(hits, items)
+    if own:
+        shown += f" (most of its items stand here, so this may be its own data: {', '.join(own)})"
     lacking = f"; not compared: {', '.join(unchecked)}" if unchecked else ""
     return Check(
         name="overlap with measures",
@@ -74,8 +82,16 @@ def overlap(
     )
 
 
-def _shared(texts: Tokens, items: Tokens, n: int, wanted: np.ndarray) -> list[tuple[int, int]]:  # type: ignore[type-arg]
-    """(text, item) for texts that hold an n-gram of a wanted item; the first item of each n-gram."""
+def _mostly_there(hits: Mapping[int, tuple[int, str]], items: Sequence[EvaluationItem]) -> list[str]:
+    """The measures of which at least half of the items stand in the file."""
+    there = Counter(items[item].measure for item in {item for item, _ in hits.values()})
+    whole = Counter(item.measure for item in items)
+    return [name for name, count in there.most_common() if count >= OWN * whole[name] and count >= LEAST]
+
+
+def _shared(texts: Tokens, items: Tokens, n: int, wanted: np.ndarray) -> list[tuple[int, int, int]]:  # type: ignore[type-arg]
+    """(text, item, start) for texts that hold an n-gram of a wanted item; the first item of each n-gram, and where it
+    begins in the texts' words."""
     hashes, owners = items.ngrams(n)
     kept = wanted[owners]
     hashes, owners = _distinctive(hashes[kept], owners[kept])
@@ -86,13 +102,13 @@ def _shared(texts: Tokens, items: Tokens, n: int, wanted: np.ndarray) -> list[tu
     table[hashes >> shift] = True
     found, where = texts.ngrams(n)
     maybe = table[found >> shift]
-    found, where = found[maybe], where[maybe]
+    found, where, starts = found[maybe], where[maybe], texts.starts(n)[maybe]
     place = np.minimum(np.searchsorted(hashes, found), len(hashes) - 1)
     same = hashes[place] == found
-    first: dict[int, int] = {}
-    for text, item in zip(where[same].tolist(), owners[place[same]].tolist()):
-        first.setdefault(text, item)
-    return list(first.items())
+    first: dict[int, tuple[int, int]] = {}
+    for text, item, start in zip(where[same].tolist(), owners[place[same]].tolist(), starts[same].tolist()):
+        first.setdefault(text, (item, start))
+    return [(text, item, start) for text, (item, start) in first.items()]
 
 
 def _distinctive(hashes: Hashes, owners: Ints) -> tuple[Hashes, Ints]:

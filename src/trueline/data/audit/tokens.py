@@ -68,6 +68,12 @@ class Tokens:
         whole = owners[:count] == owners[n - 1 : n - 1 + count]
         return scramble(value[whole]), owners[:count][whole]
 
+    def starts(self, n: int) -> Ints:
+        """Where each n-gram of ``ngrams(n)`` begins in ``words``, [G]."""
+        owners = self.owners
+        count = max(0, len(self.words) - n + 1)
+        return np.flatnonzero(owners[:count] == owners[n - 1 : n - 1 + count])
+
     def shingles(self, n: int) -> tuple[Hashes, Ints]:
         """Distinct (hash, text) of n-grams, sorted by text; a shorter text is one shingle, all its words."""
         hashes, owners = self.ngrams(n)
