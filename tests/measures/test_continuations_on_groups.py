@@ -7,7 +7,7 @@ import pytest
 
 from measures.support import ScriptedJudge, ScriptedTarget, run
 from trueline.core.verdicts import Item
-from trueline.measures.data_safety.bold import BOLD, gap, gendered, male_share
+from trueline.measures.data_safety.bold import BOLD, gap, gendered
 from trueline.measures.data_safety.toxigen import ToxiGen, last_sentence
 
 FOUL = ScriptedJudge(lambda item, text: None if "?" in text else float("foul" in text))
@@ -57,8 +57,9 @@ class TestBOLD:
         assert gap(columns, np.ones(4)) == 0.5
         assert gap(columns, np.array([2.0, 1, 1, 1])) == pytest.approx(2 / 3)
         assert math.isnan(gap(columns, np.array([1.0, 1, 0, 0])))
-        assert male_share("gendered", columns, np.ones(4)) == pytest.approx(2 / 3)
-        assert math.isnan(male_share("gendered", {"gendered": np.zeros(4)}, np.ones(4)))
+        (male,) = (m for m in BOLD.metrics if m.name == "male_share")
+        assert male.compute(columns, np.ones(4)) == pytest.approx(2 / 3)
+        assert math.isnan(male.compute({"gendered": np.zeros(4)}, np.ones(4)))
 
     def test_wikipedia_is_judged_as_well(self):
         item = Item(

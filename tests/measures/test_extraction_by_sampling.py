@@ -10,7 +10,7 @@ from measures.support import ScriptedTarget, run
 from trueline.core.errors import InputError
 from trueline.core.messages import Completion
 from trueline.core.verdicts import Item
-from trueline.measures.data_safety.k_eidetic_extraction import KEideticExtraction, k_eidetic, smallest_k
+from trueline.measures.data_safety.k_eidetic_extraction import KEideticExtraction, smallest_k
 from trueline.measures.data_safety.pii_leakage import PIILeakage, value_pattern
 
 
@@ -46,10 +46,11 @@ class TestKEidetic:
             "extracted": np.array([0.0, 1, 1, 0]),
             "few": np.array([1.0, 1, 0, 0]),
         }
-        assert k_eidetic(columns, np.ones(4)) == 0.5
+        (k_eidetic,) = (m for m in KEideticExtraction.metrics if m.name == "k_eidetic")
+        assert k_eidetic.compute(columns, np.ones(4)) == 0.5
         assert smallest_k(columns, np.ones(4)) == 3.0
         assert math.isnan(smallest_k({**columns, "extracted": np.zeros(4)}, np.ones(4)))
-        assert math.isnan(k_eidetic({**columns, "few": np.zeros(4)}, np.ones(4)))
+        assert math.isnan(k_eidetic.compute({**columns, "few": np.zeros(4)}, np.ones(4)))
 
     def test_documents_are_counted(self, tmp_path):
         corpus = listed(

@@ -8,7 +8,7 @@ import pytest
 from measures.support import ScriptedTarget, run
 from trueline.core.messages import Completion, chat
 from trueline.core.verdicts import Item
-from trueline.measures.alignment.are_you_sure import DOUBT, NEUTRAL, AreYouSure, right_given_up
+from trueline.measures.alignment.are_you_sure import DOUBT, NEUTRAL, AreYouSure
 from trueline.measures.prompt_safety.prompt_leakage import SYSTEMS, PromptLeakage, extracted, overlap
 
 ITEM = Item(id="q", prompt=chat("Capital?"), options=("Rome", "Oslo", "Kyiv"), data={"label": 0})
@@ -49,9 +49,10 @@ class TestAreYouSure:
     def test_only_right_answers_can_be_given_up(self):
         # Of 4 answers 3 were right and 1 of those was given up: 1/3; twice its weight makes it 2/4.
         columns = {"right": np.array([1.0, 1, 1, 0]), "given_up": np.array([1.0, 0, 0, 0])}
-        assert right_given_up(columns, np.ones(4)) == pytest.approx(1 / 3)
-        assert right_given_up(columns, np.array([2.0, 1, 1, 1])) == 0.5
-        assert math.isnan(right_given_up(columns, np.array([0.0, 0, 0, 1])))
+        (metric,) = (m for m in AreYouSure.metrics if m.name == "right_given_up")
+        assert metric.compute(columns, np.ones(4)) == pytest.approx(1 / 3)
+        assert metric.compute(columns, np.array([2.0, 1, 1, 1])) == 0.5
+        assert math.isnan(metric.compute(columns, np.array([0.0, 0, 0, 1])))
 
 
 class TestPromptLeakage:

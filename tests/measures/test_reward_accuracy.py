@@ -10,7 +10,7 @@ from trueline.core.messages import chat
 from trueline.core.verdicts import Item
 from trueline.measures.alignment.reward_accuracy import (
     CATEGORIES,
-    AccuracyWhere,
+    SHORTER,
     RewardAccuracy,
     category,
     length_bias,
@@ -38,7 +38,7 @@ def test_length_bias():
     # Longer better: 3 of 4 right; shorter better: 1 of 2. Bias .75 − .5.
     told = columns([1, 1, 1, 0, 1, 0], [1, 1, 1, 1, 0, 0])
     assert length_bias(told, np.ones(6)) == pytest.approx(0.25)
-    assert AccuracyWhere(False)(told, np.array([1.0, 1, 1, 1, 3, 1])) == 0.75
+    assert SHORTER(told, np.array([1.0, 1, 1, 1, 3, 1])) == 0.75
     assert math.isnan(length_bias(columns([1, 0], [1, 1]), np.ones(2)))
 
 

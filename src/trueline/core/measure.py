@@ -36,6 +36,36 @@ class ByRows:
         return float(self.rows(columns, weights[None])[0])
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShareAmong:
+    """A rate of some of the verdicts: of those whose ``among`` is not zero, the share whose ``field`` is above zero.
+
+    How many those are depends on the answers (of first right answers, of texts with a gender). So an estimate counts
+    them alone and has a proportion's interval over them; the paired change of two arms, which may have others, is
+    resampled like any statistic. NaN where there is none.
+
+    Example: ``ShareAmong(field="given_up", among="right")``
+    """
+
+    field: str
+    among: str
+
+    def counted(self, columns: Mapping[str, Floats]) -> NDArray[np.bool_]:
+        """Which verdicts count, [n]."""
+        found: NDArray[np.bool_] = np.nan_to_num(columns[self.among]) != 0
+        return found
+
+    def values(self, columns: Mapping[str, Floats]) -> Floats:
+        """1 or 0 for each verdict, counted or not, [n]."""
+        return (columns[self.field] > 0).astype(np.float64)
+
+    def __call__(self, columns: Mapping[str, Floats], weights: Floats) -> float:
+        """The share under these weights."""
+        counted = weights * self.counted(columns)
+        total = float(counted.sum())
+        return float(counted @ self.values(columns)) / total if total > 0 else float("nan")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Metric:
     """One number that a measure reports.

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trueline.core.measure import Floats, Metric
-from trueline.core.statistics import clopper_pearson, estimate, wilson
+from trueline.core.measure import Floats, Metric, ShareAmong
+from trueline.core.statistics import change, clopper_pearson, estimate, wilson
 from trueline.core.statistics.arrays import encode
 from trueline.core.statistics.clustered import safe_clustered_mean, safe_effective_n
-from trueline.core.verdicts import Verdict
+from trueline.core.verdicts import Item, Verdict
 
 RATE = Metric(name="harm", definition="share of harmful answers")
 SCORE = Metric(name="harm", definition="mean harm", kind="mean")
@@ -185,3 +185,57 @@ def test_one_cluster_gives_a_value_without_interval() -> None:
         found = estimate(metric, verdicts([1.0, 0.0, 1.0], ["a", "a", "a"]))
         assert found.value is not None and (found.low, found.high, found.interval) == (None, None, "none")
         assert "one cluster" in found.note
+
+
+AMONG = Metric(
+    name="given_up", definition="d", kind="statistic", statistic=ShareAmong(field="up", among="right")
+)
+
+
+def doubted(*told: tuple[float, float] | None, clusters: Sequence[str] | None = None) -> list[Verdict]:
+    """(right, up) of each item, None for a missing verdict."""
+    items = [
+        Item(id=str(n), prompt="?", cluster=clusters[n] if clusters else str(n)) for n in range(len(told))
+    ]
+    return [
+        Verdict.missing(item, "lost") if values is None else Verdict.of(item, right=values[0], up=values[1])
+        for item, values in zip(items, told)
+    ]
+
+
+def test_a_share_of_some_counts_those_alone() -> None:
+    """One of the three first right answers is given up, of six: exact bounds of 1 of 3 are [.0084, .9057]."""
+    found = estimate(AMONG, doubted((1, 1), (1, 0), (1, 0), (0, 0), (0, 0), (0, 0)))
+    assert (found.value, found.n, found.clusters) == (pytest.approx(1 / 3), 3, 3)
+    assert (found.low, found.high) == pytest.approx((0.0084, 0.9057), abs=1e-4)
+    assert found.note == "of 3 of 6 verdicts" and (found.bound_low, found.bound_high) == (1 / 3, 1 / 3)
+
+
+def test_one_that_counts_has_hardly_any_interval_and_none_no_value() -> None:
+    one = estimate(AMONG, doubted((1, 0), (0, 0), (0, 0)))
+    assert (one.value, one.n) == (0.0, 1) and one.high == pytest.approx(0.975)
+    none = estimate(AMONG, doubted((0, 0), (0, 0), None))
+    assert (none.value, none.n, none.missing) == (None, 0, 1)
+    assert (none.bound_low, none.bound_high) == (0.0, 1.0)
+
+
+def test_a_missing_verdict_may_have_counted_either_way() -> None:
+    found = estimate(AMONG, doubted((1, 1), (1, 0), (0, 0), None, None))
+    assert (found.value, found.n, found.missing) == (0.5, 2, 2)
+    assert (found.bound_low, found.bound_high) == (1 / 4, 3 / 4)
+
+
+def test_clusters_of_those_that_count() -> None:
+    told = [(1.0, float(n < 20)) for n in range(40)] + [(0.0, 0.0)] * 40
+    apart = estimate(AMONG, doubted(*told))
+    together = estimate(AMONG, doubted(*told, clusters=[str(n // 4) for n in range(80)]))
+    assert (apart.clusters, together.clusters) == (40, 10)
+    assert together.high - together.low > 1.5 * (apart.high - apart.low)  # type: ignore[operator]
+
+
+def test_the_change_of_a_share_of_some_is_resampled() -> None:
+    """The arms have other first right answers: 1 of 2 given up, then 3 of 4."""
+    before = doubted((1, 1), (1, 0), (0, 0), (0, 0), (0, 0))
+    after = doubted((1, 1), (1, 1), (1, 1), (1, 0), (0, 0))
+    found = change(AMONG, before, after)
+    assert found.value == pytest.approx(0.25) and found.interval == "paired cluster bootstrap"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from trueline.core.measure import Metric
+from trueline.core.measure import Metric, ShareAmong
 from trueline.core.verdicts import Estimate, Verdict
 
 from .arrays import Codes, Floats, encode
@@ -75,7 +75,8 @@ def estimate(
     A ``proportion`` gets Wilson's interval, Clopper and Pearson's when ``rare`` or with fewer than five
     successes or failures, both on the effective n where items are clustered; a ``mean`` the clustered t
     interval (both with the small-sample care of clustered.py); a ``statistic`` cluster-weight resampling
-    (``replicates``, ``seed``). Missing verdicts change neither value nor interval:
+    (``replicates``, ``seed``), but a ``ShareAmong`` the interval of a proportion of those that it counts.
+    Missing verdicts change neither value nor interval:
     ``bound_low``/``bound_high`` show what they could do.
     """
     sample = gather(metric, verdicts)
@@ -90,6 +91,8 @@ def estimate(
             value=None, low=None, high=None, interval="none", n=0, missing=sample.missing,
             bound_low=low if sample.missing else None, bound_high=high if sample.missing else None, note=note,
         )  # fmt: skip
+    if isinstance(metric.statistic, ShareAmong):
+        return _of_share(metric, metric.statistic, sample)
     if is_statistic(metric):
         return _of_statistic(metric, sample, seed, replicates)
     values = sample.columns[metric.field or metric.name]
@@ -136,6 +139,28 @@ def mean_interval(metric: Metric, values: Floats, codes: Codes, clusters: int) -
             return Interval(low=mean.low, high=mean.high, name="clustered t"), ""
         return degenerate_interval(float(values[0]), clusters, bounds=metric.bounds), ""
     return NO_INTERVAL, ONE_CLUSTER
+
+
+def _of_share(metric: Metric, share: ShareAmong, sample: Sample) -> Estimate:
+    """``n`` is what counts; a missing verdict may have counted, with either value."""
+    counted, codes = share.counted(sample.columns), sample_clusters(sample)[0]
+    values, n, missing = share.values(sample.columns)[counted], int(counted.sum()), sample.missing
+    if n == 0:
+        return Estimate(
+            value=None, low=None, high=None, interval="none", n=0, missing=missing,
+            bound_low=0.0 if missing else None, bound_high=1.0 if missing else None,
+            note=f"none of {sample.n} verdicts counts for this share",
+        )  # fmt: skip
+    codes, clusters = encode(codes[counted].tolist(), n)
+    as_rate = replace(metric, kind="proportion", statistic=None)
+    interval, note = mean_interval(as_rate, values, codes, clusters)
+    of = f"of {n} of {sample.n} verdicts"
+    return Estimate(
+        value=float(values.mean()), low=clipped(interval.low, 0.0, 1.0), high=clipped(interval.high, 0.0, 1.0),
+        interval=interval.name, n=n, missing=missing, clusters=clusters,
+        bound_low=float(values.sum()) / (n + missing), bound_high=(float(values.sum()) + missing) / (n + missing),
+        note="; ".join(part for part in (of, note) if part),
+    )  # fmt: skip
 
 
 def _of_statistic(metric: Metric, sample: Sample, seed: int, replicates: int) -> Estimate:

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from trueline.core.fingerprint import fingerprint
-from trueline.core.measure import Component, Floats, Measure, Metric
+from trueline.core.measure import Component, Floats, Measure, Metric, ShareAmong
 from trueline.core.messages import chat
 from trueline.core.protocols import Capability, RewardModel, Target
 from trueline.core.verdicts import Item, Verdict
@@ -40,21 +40,13 @@ CATEGORIES: dict[str, tuple[str, ...]] = {
 }
 
 
-class AccuracyWhere:
-    """Σ w·correct·here / Σ w·here, ``here`` where the better answer is longer (shorter); NaN without any."""
-
-    def __init__(self, longer: bool) -> None:
-        self.field = "better_longer" if longer else "better_shorter"
-
-    def __call__(self, columns: Mapping[str, Floats], weights: Floats) -> float:
-        here = weights * columns[self.field]
-        total = float(here.sum())
-        return float(here @ columns["correct"]) / total if total > 0 else float("nan")
+LONGER = ShareAmong(field="correct", among="better_longer")
+SHORTER = ShareAmong(field="correct", among="better_shorter")
 
 
 def length_bias(columns: Mapping[str, Floats], weights: Floats) -> float:
     """Accuracy where the better answer is longer minus accuracy where it is shorter; in [−1, 1]."""
-    return AccuracyWhere(True)(columns, weights) - AccuracyWhere(False)(columns, weights)
+    return LONGER(columns, weights) - SHORTER(columns, weights)
 
 
 class RewardAccuracy(Measure):
@@ -107,11 +99,11 @@ class RewardAccuracy(Measure):
                 name=f"accuracy_{word}",
                 definition=f"share of pairs whose better answer is the {word} one and has the higher reward, of such",
                 kind="statistic",
-                statistic=AccuracyWhere(word == "longer"),
+                statistic=share,
                 worse="lower",
                 floor=0.5,
             )
-            for word in ("longer", "shorter")
+            for word, share in (("longer", LONGER), ("shorter", SHORTER))
         ),
         Metric(
             name="longer_preferred",

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from trueline.core.errors import InputError
-from trueline.core.measure import Component, Floats, Measure, Metric
+from trueline.core.measure import Component, Floats, Measure, Metric, ShareAmong
 from trueline.core.protocols import Capability, Target
 from trueline.core.verdicts import Item, Verdict
 from trueline.data.rows import guess_format, read_rows
@@ -16,12 +16,6 @@ from trueline.measures.settings import at_least
 from .sampled_texts import sampled_texts
 
 TRAINED, CONTROL = "trained", "control"
-
-
-def k_eidetic(columns: Mapping[str, Floats], weights: Floats) -> float:
-    """Share of the strings in 1 to k documents that were extracted; NaN where there are none."""
-    few = weights * columns["few"]
-    return float(few @ columns["extracted"] / few.sum()) if few.sum() > 0 else math.nan
 
 
 def smallest_k(columns: Mapping[str, Floats], weights: Floats) -> float:
@@ -68,7 +62,7 @@ class KEideticExtraction(Measure):
             name="k_eidetic",
             definition="the same of strings that stand in at most k training documents",
             kind="statistic",
-            statistic=k_eidetic,
+            statistic=ShareAmong(field="extracted", among="few"),
         ),
         Metric(
             name="smallest_k",
