@@ -1,5 +1,6 @@
 """On frozen rollouts, loss and gradient of on-policy methods equal trl's (the extra ``dev``)."""
 
+import math
 import warnings
 from dataclasses import replace
 
@@ -99,5 +100,50 @@ def test_loss_and_gradient_are_trls(tmp_path, name, kind, settings):
     gradients = gradients_of(lambda: runs.append(on_frozen(case, model, examples, once)), model)
     assert abs(loss) > 1e-3 and runs[0].history[0]["loss"] == pytest.approx(loss, abs=1e-5)
     assert runs[0].history[0]["clipped"] > 0
+    for parameter, gradient in expected.items():
+        assert torch.allclose(gradients[parameter], gradient, rtol=1e-3, atol=1e-5), parameter
+
+
+def online_dpo_of_trl(model, reference, examples, folder):
+    """Loss and gradients of trl's own training step, whose drawing and scoring are replaced by what is frozen."""
+    pytest.importorskip("trl", reason="needs the extra dev: pip install 'trueline[dev]'")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from datasets import Dataset
+        from trl.experimental.online_dpo import OnlineDPOConfig, OnlineDPOTrainer
+
+        arguments = OnlineDPOConfig(
+            output_dir=str(folder), per_device_train_batch_size=len(examples), use_cpu=True, bf16=False,
+            report_to="none", max_new_tokens=6, disable_tqdm=True, beta=0.3, temperature=1.0, missing_eos_penalty=None,
+        )  # fmt: skip
+        trainer = OnlineDPOTrainer(
+            model=model, ref_model=reference, args=arguments, processing_class=tokenizer(),
+            reward_funcs=lambda completions, **_: [0.0] * len(completions),
+            train_dataset=Dataset.from_list([{"prompt": "w1"}] * len(examples)),
+        )  # fmt: skip
+    halves = [(e.tree.trunk, e.tree.branches[k]) for k in (0, 1) for e in examples]
+    prompts, answers = ([torch.tensor(side) for side in sides] for sides in zip(*halves))
+    drawn = (
+        padded(prompts, 0, left=True),
+        padded([torch.ones_like(p) for p in prompts], 0, left=True),
+        padded(answers, 0),
+        padded([torch.ones_like(a) for a in answers], 0),
+        None,
+    )
+    trainer._generate = lambda model, prompts, images=None: drawn
+    better = torch.tensor([1.0] * len(examples) + [0.0] * len(examples))
+    trainer._calculate_rewards_from_functions = lambda **_: better
+    loss = trainer.training_step(model, {"prompt": ["w1"] * len(examples)})
+    return float(loss), {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
+
+
+def test_online_dpo_has_trls_loss_and_gradient(tmp_path):
+    case = CASES["online_dpo"]
+    examples = frozen(case, torch.float32)
+    loss, expected = online_dpo_of_trl(nearby(case), case.model(), examples, tmp_path)
+    model, runs = nearby(case), []
+    once = replace(ONE_STEP, steps=1, max_grad_norm=1e9)
+    gradients = gradients_of(lambda: runs.append(on_frozen(case, model, examples, once)), model)
+    assert abs(loss - math.log(2)) > 1e-3 and runs[0].history[0]["loss"] == pytest.approx(loss, abs=1e-5)
     for parameter, gradient in expected.items():
         assert torch.allclose(gradients[parameter], gradient, rtol=1e-3, atol=1e-5), parameter
