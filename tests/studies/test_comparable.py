@@ -33,6 +33,12 @@ UNFIT = MetricResult(
     metric=REFUSED, estimate=level(0.0), correction="uncorrected: the corrected rate -0.069 leaves [0, 1]"
 )
 EXACT = MetricResult(metric=REFUSED, estimate=level(0.3))
+BY_LABELS = MetricResult(
+    metric=REFUSED,
+    estimate=level(0.1, "prediction-powered, 60 labels"),
+    correction="prediction-powered with 60 labels of 100",
+    judged=level(0.2),
+)
 
 
 @pytest.fixture
@@ -47,6 +53,7 @@ def cells(counter: Counter, tmp_path: Path) -> list[CellResult]:
     [
         (UNFIT, BY_A_CARD, 0.125, "uncorrected: a card that does not correct none too"),
         (BY_A_CARD, BY_A_CARD, 0.084, "corrected by a card"),
+        (BY_LABELS, BY_A_CARD, 0.084, "corrected by a card"),  # both are of what is true
         (EXACT, BY_A_CARD, 0.084, "corrected by a card"),  # the world's own judge needs no correction
     ],
 )

@@ -22,7 +22,7 @@ def corrected_alike(cells: "Sequence[CellResult]") -> "list[CellResult]":
     lacking: dict[tuple[str, ...], list[str]] = {}
     for cell in cells:
         for name, result in cell.metrics.items():
-            if result.correction and result.estimate.value is not None and not _by_card(result):
+            if result.correction and result.estimate.value is not None and result.judged is None:
                 lacking.setdefault((*_place(cell), name), []).append(cell.arm)
     return [
         replace(
