@@ -10,7 +10,7 @@ import tiny_folder
 import torch
 from toy_target import Echo
 
-from trueline.core.errors import InputError, UnfinishedError
+from trueline.core.errors import InputError, NotMeasurableError, UnfinishedError
 from trueline.core.messages import Sampling, chat
 from trueline.core.protocols import Resources
 from trueline.data.rankings import as_rankings
@@ -189,6 +189,9 @@ def test_a_reward_model_with_another_tokenizer_and_template_simply_works(target,
     assert len({round(value, 4) for value in by_hand}) > 1
     assert treated.reward(chat("w1 w2"), texts) == pytest.approx(by_hand, abs=1e-4)
     assert best.text == texts[by_hand.index(max(by_hand))]
+    # its window of 128 bytes is its own too: what does not fit is no reward, and no end of a study
+    with pytest.raises(NotMeasurableError, match=r"take 1\d\d of the reward model's tokens, .* 128"):
+        treated.reward(chat("w1 w2"), ["w" * 132])
 
 
 @pytest.mark.parametrize("dial", ["reward_learning_rate", "reward_epochs"])

@@ -13,7 +13,7 @@ import torch
 from safetensors import SafetensorError
 from torch import nn
 
-from trueline.core.errors import InputError
+from trueline.core.errors import InputError, NotMeasurableError
 from trueline.core.fingerprint import fingerprint
 from trueline.core.messages import Conversation, Prompt
 from trueline.models.encoding import Encoding
@@ -82,10 +82,20 @@ class TrainedReward:
         return self._key
 
     def __call__(self, prompt: Prompt, answers: Sequence[str]) -> list[float]:
-        """A reward for each answer, at the token that ends it; unbounded, comparable within a prompt."""
+        """A reward for each answer, at the token that ends it; unbounded, comparable within a prompt.
+
+        Raises NotMeasurableError where prompt and answer do not fit its window.
+        """
         if isinstance(prompt, str):
             raise InputError("a reward model judges answers in a conversation; raw text has none.")
         tree = self._codec.tree(prompt, answers)
+        window = getattr(self._model.config, "max_position_embeddings", None)
+        longest = len(tree.trunk) + max(map(len, tree.branches), default=0)
+        if window is not None and longest > window:
+            raise NotMeasurableError(
+                f"prompt and answer take {longest} of the reward model's tokens, but its window has {window}; shorten "
+                "the text, or give a reward model with a longer window."
+            )
         budget = self._config.pass_tokens(next(self._model.parameters()).device.type)
         with torch.no_grad():
             (values,) = outputs_of(self._model, [tree], [REWARD], token_budget=budget)[REWARD.name]
