@@ -197,7 +197,8 @@ def test_pro_of_two_is_simpo_without_a_margin(means, beta):
     ranks, scores = torch.tensor([1.0, 2.0]), torch.tensor([beta, 0.0], dtype=torch.float64)
     expected = simpo_loss(means[:1], means[1:], beta=beta, gamma=0.0)
     found = pro_loss(means, torch.ones(2), ranks, scores, sft_weight=0.0)
-    assert float(found) == pytest.approx(float(expected), abs=1e-9)
+    # torch's softplus is the identity above 20, where it is so to 2e-9
+    assert float(found) == pytest.approx(float(expected), abs=1e-8)
 
 
 def test_kto_by_hand():
