@@ -76,6 +76,16 @@ def test_a_reward_and_a_cost_model_are_folders_that_others_take(
     assert "does not take the option 'beta'" in refused(*asked, "reward", "--beta", 0.1)
 
 
+def test_what_a_critic_gave_is_told(tmp_path: Path) -> None:
+    done("testbed", "data", "--out", tmp_path, "--rows", 4)
+    few = ("--set", "critic=scripted:0", "--set", "answer_tokens=24", "--set", "preference=none")
+    asked = ("--data", tmp_path / "demonstrations.jsonl", "--out", tmp_path / "out", *few)
+    said = done("align", "testbed:tiny", "--method", "constitutional_ai", *asked).out
+    assert (
+        said.startswith("Critic scripted critic, error 0: ") and "revisions of answers to 4 prompts" in said
+    )
+
+
 def test_what_trains_no_weights_is_refused(model: Path, pairs: Pairs, tmp_path: Path) -> None:
     asked = ("align", model, "--data", pairs(), "--out", tmp_path / "out", "--method")
     for method in ("caa", "dexperts", "best_of_n", "self_reminder"):

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from trueline.core.errors import InputError
-from trueline.reports.training import render, training_page, training_words
+from trueline.reports.training import feedback_words, render, training_page, training_words
 from trueline.reports.training_curves import arm_charts, mean_of
 from trueline.studies.results import ArmResult, Usage
 from trueline.training.history import is_on_policy, shifts, signs, thinned
@@ -34,6 +34,26 @@ def test_thinned_by_hand():
     # stretches (0, 1) and (2, 3, 4)
     assert thinned(lines, points=2) == [{"step": 0.5, "reward": 0.5}, {"step": 3.0, "reward": 3.0}]
     assert thinned(lines) == lines and thinned([]) == []
+
+
+def test_what_a_critic_gave_in_words():
+    agreed = {"n": 40, "ties": 5, "value": 0.9, "low": 0.769, "high": 0.96}
+    told = {
+        "critic": "c", "prompts": 60, "revisions": 58, "not used": {"truncated": 2},
+        "AI preferences": {"pairs": 45, "not used": {"identical": 12, "truncated": 3}},
+    }  # fmt: skip
+    revised = "Critic c: 58 revisions of answers to 60 prompts (not used: 2 × truncated)."
+    pairs = "Pairs to learn from: 45 (not used: 12 × identical; 3 × truncated)."
+    assert feedback_words(told) == [revised, pairs]
+    told["AI preferences"]["agreement with the reward"] = agreed
+    assert feedback_words(told)[2] == (
+        "Its preferences agree with the known reward in 90.0 % [76.9, 96.0] of 40 pairs (5 more are worth the same to "
+        "it)."
+    )
+    assert feedback_words({**told, "not used": {}, "AI preferences": {}}) == [
+        "Critic c: 58 revisions of answers to 60 prompts."
+    ]
+    assert feedback_words({}) == []
 
 
 def test_shifts_by_hand():

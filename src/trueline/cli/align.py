@@ -92,10 +92,10 @@ def align(
     from trueline.core.threads import use_available_cores
 
     use_available_cores()
-    from trueline.reports.training import training_page, training_words
+    from trueline.reports.training import feedback_words, training_page, training_words
 
     first = os.environ.get("RANK", "0") == "0"
-    folder = align_model(
+    aligned = align_model(
         spec,
         method,
         parameters,
@@ -109,7 +109,8 @@ def align(
         sharded=sharded,
     )
     if first:
-        for words in training_words(folder.parent):
+        folder = aligned.folder
+        for words in (*feedback_words(aligned.feedback), *training_words(folder.parent)):
             typer.echo(words)
         page = training_page(folder.parent)
         if page is not None:

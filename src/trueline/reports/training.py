@@ -42,6 +42,32 @@ def training_words(folder: Path) -> list[str]:
     return words + (signs(history) if is_on_policy(history) else [])
 
 
+def feedback_words(feedback: Mapping[str, Any]) -> list[str]:
+    """What a critic gave to learn from, and how often it agrees with a known reward; nothing without a critic."""
+    if not feedback:
+        return []
+    learnt = f"{feedback['revisions']} revisions of answers to {feedback['prompts']} prompts"
+    pairs: Mapping[str, Any] = feedback.get("AI preferences", {})
+    words = [f"Critic {feedback['critic']}: {learnt}{_unused(feedback['not used'])}."]
+    if pairs:
+        words.append(f"Pairs to learn from: {pairs['pairs']}{_unused(pairs['not used'])}.")
+    agreed = pairs.get("agreement with the reward", {})
+    if "value" in agreed:
+        interval = f"[{100 * agreed['low']:.1f}, {100 * agreed['high']:.1f}]"
+        words.append(
+            f"Its preferences agree with the known reward in {100 * agreed['value']:.1f} % {interval} of "
+            f"{agreed['n']} pairs ({agreed['ties']} more are worth the same to it)."
+        )
+    return words
+
+
+def _unused(reasons: Mapping[str, int]) -> str:
+    listed = "; ".join(
+        f"{count} × {reason}" for reason, count in sorted(reasons.items(), key=lambda r: -r[1])
+    )
+    return f" (not used: {listed})" if listed else ""
+
+
 def _manifest(folder: Path) -> dict[str, Any]:
     """The manifest of a trained model; empty where there is none."""
     file = folder / "manifest.json"

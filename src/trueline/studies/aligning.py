@@ -5,6 +5,7 @@
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,14 @@ from .store import make_folder
 from .subjects import load_subject
 
 RATERS: Mapping[str, type[RewardTraining]] = {kind.name: kind for kind in (RewardTraining, CostTraining)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aligned:
+    """The ``folder`` of a trained model, and what a critic said on the way, where there was one."""
+
+    folder: Path
+    feedback: Mapping[str, Any] = field(default_factory=dict)
 
 
 def method_of(name: str, parameters: Mapping[str, Any]) -> Treatment | RewardTraining:
@@ -50,8 +59,8 @@ def align_model(
     progress: Progress,
     drop_bad: bool = False,
     sharded: bool = False,
-) -> Path:
-    """Train and return the folder of the trained model; an interrupted run of the same settings is continued.
+) -> Aligned:
+    """Train and say where the trained model is; an interrupted run of the same settings is continued.
 
     Under torchrun every process calls this; ``sharded`` then cuts the model over them.
 
@@ -82,9 +91,10 @@ def align_model(
         )
         if isinstance(treatment, RewardTraining):
             folder, _ = treatment.train(subject.target, resources)
-            return folder
+            return Aligned(folder=folder)
         target = treatment.apply(subject.target, resources)
-    return Path(str(target.describe()["source"]))
+    told = target.describe()
+    return Aligned(folder=Path(str(told["source"])), feedback=told.get("feedback", {}))
 
 
 READERS: Mapping[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
