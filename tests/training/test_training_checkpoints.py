@@ -60,6 +60,20 @@ def test_a_killed_run_goes_on_bit_for_bit(tmp_path, kind, step):
     assert len(list(tmp_path.glob("step-*"))) == 2 and not list(tmp_path.glob(".partial*"))
 
 
+def test_slow_steps_are_kept_by_the_clock(tmp_path, monkeypatch):
+    monkeypatch.setattr("trueline.training.loop.SAVE_SECONDS", -1.0)
+    with pytest.raises(Killed):
+        run(tmp_path / "clock", die_after=4)
+    assert [path.name for path in sorted((tmp_path / "clock").iterdir())] == [
+        "step-00000002",
+        "step-00000003",
+    ]
+    monkeypatch.undo()
+    with pytest.raises(Killed):
+        run(tmp_path / "steps", die_after=4)
+    assert [path.name for path in (tmp_path / "steps").iterdir()] == ["step-00000002"]
+
+
 def test_a_finished_run_does_nothing_again(tmp_path):
     first, _ = run(tmp_path)
     again, history = run(tmp_path, die_after=1)

@@ -30,6 +30,7 @@ from .sharding import give_back, part_of, refuse_ignored_plugin, shard, whole
 from .step import NotFiniteError, Work, optimiser_step
 
 Progress = Callable[[int, int, str], None]
+SAVE_SECONDS = 600.0  # a checkpoint is written after so long, however few steps that was
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +170,10 @@ def train(
             if live is not None:
                 live.follow(run.history)
             progress(run.step, total, f"{objective.name}: loss {line['loss']:.4f}")
-            due = run.step - run.kept >= config.checkpoint_every and (live is None or live.whole(run.step))
+            due = run.step - run.kept >= config.checkpoint_every
+            # by each process's own clock, so only where there is no other to wait for
+            due = due or (accelerator.num_processes == 1 and run.seconds_since_saved > SAVE_SECONDS)
+            due = due and (live is None or live.whole(run.step))
             due = due or run.step == total or (live is not None and live.stopped is not None)
             if checkpoint_folder is not None and due:
                 run.save(checkpoint_folder, write=accelerator.is_main_process)
@@ -229,6 +233,12 @@ class _Run:
     costs: dict[str, float] = field(default_factory=lambda: {"tokens": 0.0, "flops": 0.0, "seconds": 0.0})
     saved: FilePath | None = None
     kept: int = 0  # the step that was saved last
+    kept_at: float = field(default_factory=time.monotonic)
+
+    @property
+    def seconds_since_saved(self) -> float:
+        """Since the last checkpoint, or the start."""
+        return time.monotonic() - self.kept_at
 
     @property
     def order(self) -> list[str]:
@@ -254,7 +264,7 @@ class _Run:
 
     def save(self, folder: FilePath, *, write: bool) -> None:
         """Write this moment (one process does; all of them gather what is cut)."""
-        self.kept = self.step
+        self.kept, self.kept_at = self.step, time.monotonic()
         moments = checkpoints.optimizer_tensors(self.optimizer, self.order)
         weights = {name: whole(p.detach()) for name, p in self.named.items()}
         moments = {name: whole(value) for name, value in moments.items()}
