@@ -6,7 +6,7 @@ import pytest
 
 from trueline.core.errors import InputError
 from trueline.reports.training import feedback_words, render, training_page, training_words
-from trueline.reports.training_curves import arm_charts, mean_of
+from trueline.reports.training_curves import against_steps, arm_charts, mean_of
 from trueline.studies.results import ArmResult, Usage
 from trueline.training.history import is_on_policy, shifts, signs, thinned
 
@@ -34,6 +34,15 @@ def test_thinned_by_hand():
     # stretches (0, 1) and (2, 3, 4)
     assert thinned(lines, points=2) == [{"step": 0.5, "reward": 0.5}, {"step": 3.0, "reward": 3.0}]
     assert thinned(lines) == lines and thinned([]) == []
+
+
+def test_reward_cost_and_multiplier_are_drawn_against_steps():
+    runs = {"": history(cost=lambda n: 1 - n / 20, **{"lambda": lambda n: 1 / (1 + n)})}
+    assert [title for title, _ in against_steps(runs)][:3] == [
+        "reward it learns from",
+        "cost",
+        "multiplier λ",
+    ]
 
 
 def test_what_a_critic_gave_in_words():
@@ -89,7 +98,7 @@ def test_signs_are_said_where_they_are_and_nowhere_else(lines, said):
 def test_a_run_on_own_answers_is_drawn_against_divergence():
     page = render(manifest(history(reward=lambda n: n, gold=lambda n: -n), kl_budget=4.0))
     assert "Gold reward, only watched" in page and "KL budget" in page and "4 nats" in page
-    assert page.count('<svg class="chart"') == 4  # reward, gold; KL and length against steps
+    assert page.count('<svg class="chart"') == 6  # reward, gold; both, KL and length against steps
     assert "over-optimised" in page and 'src="http' not in page
     # the last of ten stretches: rollouts 18 and 19, √((1.8 + 1.9) / 2) = 1.36 and 18.5
     assert "1.36, 18.5" in page

@@ -15,7 +15,7 @@ from trueline.studies.arms import shown
 from trueline.training.history import History, is_on_policy, shifts, signs, thinned
 
 from .pages import duration, environment, quantity, write_page
-from .training_curves import AGAINST_DIVERGENCE, AGAINST_STEPS, against_divergence, against_steps
+from .training_curves import AGAINST_STEPS, against_divergence, against_steps
 
 PAGE = "training.html"
 PLUMBING = ("step", "seconds", "tokens", "answer_tokens", "learning_rate", "grad_norm")
@@ -103,7 +103,7 @@ def render(manifest: Mapping[str, Any]) -> str:
                 {"": thinned(history)} if on_policy else {"": thinned(history, names=_other(history))}
             ),
             shifts=shifts(history) if on_policy else {},
-            names={**AGAINST_DIVERGENCE, **AGAINST_STEPS},
+            names=AGAINST_STEPS,
             signs=signs(history) if on_policy else [],
             made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         )

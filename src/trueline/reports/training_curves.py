@@ -1,4 +1,4 @@
-"""The curves of training runs: reward against divergence, and each other figure against steps.
+"""The curves of training runs: reward against divergence, and each figure against steps.
 
 A run is a line through means of stretches of steps, named where there are several. One rollout says little of where a
 run stands, so few points are drawn against divergence, of which both axes are noisy.
@@ -22,15 +22,16 @@ AGAINST_DIVERGENCE = {"reward": "reward it learns from", "gold": "gold reward, o
 STRETCHES = 10  # points against divergence
 SHARES = ("refused", "truncated", "repetition", "accuracy", "clipped", "own")  # at most 1
 AGAINST_STEPS = {
+    **AGAINST_DIVERGENCE,
+    "cost": "cost",
+    "gold_cost": "gold cost, only watched",
+    "lambda": "multiplier λ",
     "kl": "KL to the untreated model, nats an answer",
     "length": "length, tokens",
     "entropy": "entropy, nats a token",
     "repetition": "repetition (seq-rep-4)",
     "refused": "refused, share",
     "truncated": "cut at the longest length, share",
-    "cost": "cost",
-    "gold_cost": "gold cost, only watched",
-    "lambda": "multiplier λ",
 }
 
 
@@ -74,7 +75,7 @@ def against_divergence(runs: Mapping[str, History], budget: float | None = None)
 
 
 def against_steps(runs: Mapping[str, History]) -> Titled:
-    """A small chart for each other figure; its colours are those of :func:`against_divergence`."""
+    """A small chart for each figure; its colours are those of :func:`against_divergence`."""
     names = dict.fromkeys(name for lines in runs.values() for line in lines for name in line)
     wanted = (
         AGAINST_STEPS if "kl" in names else {name: name.replace("_", " ") for name in names if name != "step"}
