@@ -75,8 +75,8 @@ def naive(student, teacher, data, beta, weights):
     return sum(losses) / tokens
 
 
-@pytest.mark.parametrize("budget", [10_000, 40, 1])
-def test_loss_and_gradient_are_the_naive_ones_however_the_step_is_split(budget):
+@pytest.mark.parametrize(("budget", "path"), [(10_000, "tree"), (40, "tree"), (1, "tree"), (10_000, "flat")])
+def test_loss_and_gradient_are_the_naive_ones_however_the_step_is_split(budget, path):
     weights = [1.0, 3.0, 1.0, 0.5, 2.0, 1.0]
     teacher, data, objective = taught(0.3, weights)
     plain, model, kept = llama(torch.float64, seed=1), llama(torch.float64, seed=1), {}
@@ -87,7 +87,7 @@ def test_loss_and_gradient_are_the_naive_ones_however_the_step_is_split(budget):
             lambda p, name=name: kept.__setitem__(name, p.grad.detach().clone())
         )
     batches = SeededBatches(kind="sequences", examples=data, batch_size=6, limit=1)
-    run = train(model, batches, objective, replace(ONCE, token_budget=budget))
+    run = train(model, batches, objective, replace(ONCE, token_budget=budget), path=path)
     assert run.history[0]["loss"] == pytest.approx(float(loss.detach()), abs=1e-6)
     for name, parameter in plain.named_parameters():
         assert torch.allclose(kept[name], parameter.grad, rtol=1e-5, atol=1e-6), name

@@ -47,14 +47,14 @@ def batches(data):
     return SeededBatches(kind="sequences", examples=data, batch_size=8, limit=1)
 
 
-def one_step(model, data, objective, budget):
+def one_step(model, data, objective, budget, path="tree"):
     """The run of one step, and each parameter's gradient in it."""
     kept = {}
     for name, parameter in model.named_parameters():
         parameter.register_post_accumulate_grad_hook(
             lambda p, name=name: kept.__setitem__(name, p.grad.detach().clone())
         )
-    return train(model, batches(data), objective, replace(ONCE, token_budget=budget)), kept
+    return train(model, batches(data), objective, replace(ONCE, token_budget=budget), path=path), kept
 
 
 def test_loss_and_gradient_are_the_naive_ones_however_the_step_is_split():
@@ -67,8 +67,8 @@ def test_loss_and_gradient_are_the_naive_ones_however_the_step_is_split():
     penalty = sum((anchored.fisher[n] * (named[n] - anchored.anchor[n]) ** 2).sum() for n in named)
     loss = -likelihood + 0.15 * penalty
     loss.backward()
-    for budget in (10_000, 60, 1):
-        run, kept = one_step(llama(torch.float64, seed=1), data, objective, budget)
+    for budget, path in ((10_000, "tree"), (60, "tree"), (1, "tree"), (10_000, "flat")):
+        run, kept = one_step(llama(torch.float64, seed=1), data, objective, budget, path)
         assert run.history[0]["loss"] == pytest.approx(float(loss.detach()), rel=1e-6)
         assert run.history[0]["penalty"] == pytest.approx(float(0.15 * penalty.detach()), rel=1e-6)
         for name, parameter in plain.named_parameters():

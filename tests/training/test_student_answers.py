@@ -119,7 +119,8 @@ def test_the_expected_gradient_is_that_of_reverse_kl_over_whole_answers():
         torch.testing.assert_close(other, one)
 
 
-def test_loss_and_gradient_of_minillm_are_the_naive_ones():
+@pytest.mark.parametrize(("budget", "path"), [(10_000, "tree"), (30, "tree"), (1, "tree"), (10_000, "flat")])
+def test_loss_and_gradient_of_minillm_are_the_naive_ones(budget, path):
     made = batches(TeacherMixedAnswers, dtype=torch.float64)
     made.begin(llama(torch.float64), FORWARD, None)
     examples = list(made.batch(0))
@@ -137,10 +138,9 @@ def test_loss_and_gradient_of_minillm_are_the_naive_ones():
             total = total + (weight * (q[t].exp() * (q[t] - p[t])).sum() - gain) / tokens
     total.backward()
     frozen = SeededBatches(kind="sequences", examples=examples, batch_size=4, limit=1)
-    config, runs = replace(CONFIG, steps=1, max_grad_norm=1e9, token_budget=30), []
-    gradients = gradients_of(
-        lambda: runs.append(train(model, frozen, objective_of(made, TeacherMixedAnswers), config)), model
-    )
+    config, runs = replace(CONFIG, steps=1, max_grad_norm=1e9, token_budget=budget), []
+    objective = objective_of(made, TeacherMixedAnswers)
+    gradients = gradients_of(lambda: runs.append(train(model, frozen, objective, config, path=path)), model)
     assert runs[0].history[0]["loss"] == pytest.approx(float(total.detach()), abs=1e-6)
     for name, parameter in plain.named_parameters():
         assert torch.allclose(gradients[name], parameter.grad, rtol=1e-4, atol=1e-6), name
