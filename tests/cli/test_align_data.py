@@ -119,9 +119,11 @@ def test_what_cannot_be_sharded_is_refused(model: Path, pairs: Pairs, safe: Path
 def test_two_processes_train_what_one_does(model: Path, pairs: Pairs, tmp_path: Path) -> None:
     asked = ["align", str(model), "--data", str(pairs()), *map(str, FAST), "--method"]
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    for method in ("dpo", "sft"):
-        said = done(*asked, method, "--out", tmp_path / "alone").out.splitlines()
-        words = [*torchrun, "-m", "trueline", *asked, method, "--out", str(tmp_path / "cut"), "--sharded"]
+    reward = done(*asked, "reward", "--out", tmp_path / "alone").out.splitlines()[-1]
+    few = ("--set", "max_tokens=4", "--set", "samples=2", "--set", f"reward={reward}")
+    for method, own, together in (("dpo", (), ["--sharded"]), ("sft", (), ["--sharded"]), ("rloo", few, [])):
+        said = done(*asked, method, *own, "--out", tmp_path / "alone").out.splitlines()
+        words = [*torchrun, "-m", "trueline", *asked, method, *own, "--out", str(tmp_path / "cut"), *together]
         run = subprocess.run(
             words, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=300
         )
