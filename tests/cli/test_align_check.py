@@ -146,6 +146,14 @@ def test_what_needs_many_rows_is_named_too(tmp_path, monkeypatch, name, rows):
     assert named(check(tmp_path, "dpo", MORE)) == []
 
 
+def test_each_of_two_files_is_named(tmp_path):
+    safe = tmp_path / "safe.jsonl"
+    safe.write_text("".join(json.dumps(row) + "\n" for row in [*DEMONSTRATIONS, DEMONSTRATIONS[0]]))
+    said = check(tmp_path, "safety_mixing", [*DEMONSTRATIONS, DEMONSTRATIONS[1]], "--safety", safe).out
+    assert "first in line 11 of rows.jsonl" in said and "first in line 11 of safe.jsonl" in said
+    assert f"run trueline data audit {safe} --clean" in said
+
+
 def test_a_missing_side_and_a_wrong_label(tmp_path):
     both = check(tmp_path, "dpo", [*PAIRS, {"prompt": "Hi", "chosen": "Ho"}])
     assert "line 11: no 'rejected' answer (1 of 11 rows cannot be used)" in both.out

@@ -26,7 +26,10 @@ from .spec import TargetSpec
 from .subjects import load_subject
 
 NOT_AUDITED = "forget"  # what is to be forgotten is no example of what is wanted
-_CLEAN = "run trueline data audit FILE --clean CLEAN.jsonl and read its log"
+
+
+def _clean(file: Path) -> str:
+    return f"run trueline data audit {file} --clean CLEAN.jsonl and read its log"
 
 
 def check_alignment(
@@ -57,7 +60,7 @@ def check_alignment(
         rows += [shown for row in given if (shown := prompt_and_answers(row)) is not None]
         if kind != NOT_AUDITED:
             audit = audit_file(file, progress=progress)
-            of_data += [_of_data(check) for check in audit.checks if check.grade == "fault"]
+            of_data += [_of_data(check, file) for check in audit.checks if check.grade == "fault"]
     return found + find_oversights(Setup(target=target, treatment=treatment, rows=rows)) + of_data
 
 
@@ -69,7 +72,7 @@ def usable_rows(kind: str, data: Path) -> tuple[tuple[Any, ...], Oversight | Non
         refused = Oversight(
             name="data: rows that training refuses", grade="fault", what=str(error).partition("; ")[0],
             why="a trainer that skips them silently trains on other data than you think",
-            fix=f"train with --drop-bad, or {_CLEAN}",
+            fix=f"train with --drop-bad, or {_clean(data)}",
         )  # fmt: skip
     return read_data(kind, data, drop_bad=True), refused
 
@@ -90,8 +93,10 @@ def prompt_and_answers(row: Any) -> tuple[Prompt, tuple[str, ...]] | None:
     raise AssertionError(row)
 
 
-def _of_data(check: Check) -> Oversight:
-    where = f"; first in line {check.findings[0].line}" if check.findings else ""
+def _of_data(check: Check, file: Path) -> Oversight:
+    where = (
+        f"; first in line {check.findings[0].line} of {file.name}" if check.findings else f" ({file.name})"
+    )
     return Oversight(
-        name=f"data: {check.name}", grade="fault", what=check.summary + where, why=check.why, fix=_CLEAN
+        name=f"data: {check.name}", grade="fault", what=check.summary + where, why=check.why, fix=_clean(file)
     )  # fmt: skip
