@@ -207,6 +207,17 @@ def test_a_method_is_tuned_by_what_it_is_made_for(worlds, tmp_path):
     assert "canary_exposure: exposure, accuracy within 0.1" in text
 
 
+def test_a_method_is_not_tuned_by_the_trials_of_the_same_treatment_with_a_setting_more(worlds, tmp_path):
+    plain = {"name": "dpo", "tune": RATES, "strength": {"beta": [0.05]}}
+    other = {**plain, "label": "dpo_decayed", "weight_decay": 0.9, "schedule": "constant"}
+    run_comparison(parse_comparison({**SMALL, "methods": [plain]}), tmp_path)
+    alone = read_record(tmp_path)["trials"]["dpo"]
+    run_comparison(parse_comparison({**SMALL, "methods": [other]}), tmp_path)
+    both = read_record(tmp_path)["trials"]
+    assert both["dpo"] == alone and len(alone) == 2
+    assert [trial["score"] for trial in both["dpo_decayed"]] != [trial["score"] for trial in alone]
+
+
 def test_a_criterion_under_an_attack_needs_the_attack():
     select = {"measure": "advbench", "metric": "harmful_compliance", "attack": "prefill"}
     methods = [{"name": "dpo", "tune": RATES, "select": select}]

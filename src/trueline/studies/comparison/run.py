@@ -129,11 +129,12 @@ def read_trials(
         fixed = {**spec.parameters(method), **method.middle}
         read: dict[str, _Read] = {}
         for arm in results.arms:
-            if arm.treatment != method.name or not _is_of(arm.parameters, fixed):
+            # another method may be the same treatment with a setting more: its trials are not this one's
+            if arm.treatment != method.name or arm.parameters.keys() != {*fixed, *method.tune}:
                 continue
-            if arm.label.removeprefix("world ").find(method.title) < 0:
+            if not _is_of(arm.parameters, fixed):
                 continue
-            setting = {dial: arm.parameters[dial] for dial in method.tune if dial in arm.parameters}
+            setting = {dial: arm.parameters[dial] for dial in method.tune}
             read.setdefault(canonical(setting), _Read(setting)).add(results, arm.label, criterion)
         found[method.title] = [
             Trial(parameters=each.setting, score=_mean(each.scores), cost=_mean(each.costs))
