@@ -26,8 +26,9 @@ READING = "corpus_copies"
 # How much a model has read of what validation models read of their world: the dose of capability.
 COPIES = (0.1, 0.5, 1.0)
 SOFTENING = "temperature"
-# What a well-calibrated model's log-likelihoods are divided by: the dose of miscalibration.
-TEMPERATURES = (1.0, 2.0, 4.0)
+# What a model's log-likelihoods are divided by: the dose of miscalibration. Far apart, for a trained model is somewhat
+# overconfident, so that a temperature of 2 may well calibrate it.
+TEMPERATURES = (1.0, 4.0, 16.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
