@@ -146,6 +146,17 @@ def test_what_needs_many_rows_is_named_too(tmp_path, monkeypatch, name, rows):
     assert named(check(tmp_path, "dpo", MORE)) == []
 
 
+@pytest.mark.parametrize(
+    ("method", "options"), [("constitutional_ai", ()), ("rloo", ("--set", "reward=given")), ("rloo", ())]
+)
+def test_answers_that_a_method_does_not_read_have_no_faults(tmp_path, method, options):
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in LONGER))
+    answer = trueline("align", "testbed", "--method", method, "--data", path, "--check", *options)
+    reads_answers = method == "rloo" and not options
+    assert ("fault: data: length bias" in named(answer)) == reads_answers, answer.out + answer.err
+
+
 def test_each_of_two_files_is_named(tmp_path):
     safe = tmp_path / "safe.jsonl"
     safe.write_text("".join(json.dumps(row) + "\n" for row in [*DEMONSTRATIONS, DEMONSTRATIONS[0]]))

@@ -25,6 +25,11 @@ from .progress import Progress
 from .spec import TargetSpec
 from .subjects import load_subject
 
+OF_PROMPTS = {
+    "overlap with measures",
+    "personal data",
+    "unusable rows",
+}  # what an audit says where no answer is read
 NOT_AUDITED = "forget"  # what is to be forgotten is no example of what is wanted
 
 
@@ -53,14 +58,20 @@ def check_alignment(
     found: list[Oversight] = []
     rows: list[tuple[Prompt, tuple[str, ...]]] = []
     of_data: list[Oversight] = []
+    prompts_only = bool(getattr(treatment, "prompts_only", False))
     for kind, file in {file: (kind, file) for kind, file in sorted(files.items(), reverse=True)}.values():
         given, refused = usable_rows(kind, file)
         if refused is not None:
             found.append(refused)
-        rows += [shown for row in given if (shown := prompt_and_answers(row)) is not None]
+        if not prompts_only:
+            rows += [shown for row in given if (shown := prompt_and_answers(row)) is not None]
         if kind != NOT_AUDITED:
             audit = audit_file(file, progress=progress)
-            of_data += [_of_data(check, file) for check in audit.checks if check.grade == "fault"]
+            of_data += [
+                _of_data(check, file)
+                for check in audit.checks
+                if check.grade == "fault" and (not prompts_only or check.name in OF_PROMPTS)
+            ]
     return found + find_oversights(Setup(target=target, treatment=treatment, rows=rows)) + of_data
 
 

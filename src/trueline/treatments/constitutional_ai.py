@@ -69,6 +69,7 @@ class ConstitutionalAI:
     version: ClassVar[str] = "1"
     needs: ClassVar[frozenset[Capability]] = frozenset({Capability.GENERATE, Capability.GRADIENTS})
     resources: ClassVar[tuple[str, ...]] = ("demonstrations", "reward")
+    prompts_only: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         for name in ("revisions", "answer_tokens", "critic_tokens"):

@@ -75,6 +75,11 @@ class OnPolicyTreatment(TrainedTreatment):
         """Whether a reward model, or one like it, is trained."""
         return self.reward == "trained"
 
+    @property
+    def prompts_only(self) -> bool:
+        """Whether the answers of its data are not read."""
+        return not self.learns_reward
+
     def method(self) -> "Method":
         """What is made of a rollout."""
         raise NotImplementedError
