@@ -14,6 +14,7 @@ over what else is the same, with a t interval over the pairs of reward models.
 
 import argparse
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from math import sqrt
 from pathlib import Path
 from typing import Any
@@ -235,6 +236,54 @@ def contrasts(cells: Sequence[Cell]) -> list[str]:
     return rows
 
 
+def together(cells: Sequence[Cell]) -> list[str]:
+    """All methods but PPO, and PPO beside them: a number a reward model, the mean over the methods that learnt from it,
+    so that methods with one reward model are one witness. And how much of a rollout's gold is its prompts."""
+    policies = [cell for cell in cells if is_policy(cell)]
+
+    def of_models(read: Callable[[Cell], float], ppo: bool) -> dict[tuple[Any, ...], float]:
+        found: dict[tuple[Any, ...], list[float]] = {}
+        for cell in policies:
+            if (cell["kind"] == "ppo") == ppo:
+                found.setdefault((cell["size"], cell["noise"], cell["seed"]), []).append(read(cell))
+        return {model: float(np.mean(values)) for model, values in found.items()}
+
+    def end(cell: Cell) -> float:
+        return float(points(cell)[-1, 1])
+
+    others, ppo = of_models(end, False), of_models(end, True)
+    rows = [f"the methods other than ppo, gold at the end: {interval(list(others.values()))}"]
+    shared = [model for model in ppo if model in others]
+    rows.append(f"ppo less those, at the end: {interval([ppo[m] - others[m] for m in shared])}")
+    for name, chosen in (("the others", False), ("ppo", True)):
+        for budget in BUDGETS:
+            kept = of_models(partial(stopped, budget=budget), chosen)
+            last = of_models(partial(stopped, budget=float("inf")), chosen)
+            rows.append(
+                f"{name}, stopped at {budget:g} nats: {interval(list(kept.values()))}; more than at the end: "
+                f"{interval([kept[m] - last[m] for m in kept])}"
+            )
+    first = [
+        (line["gold"], cell["untreated"]["gold"][n])
+        for cell in policies
+        for n, line in enumerate(cell["rollouts"][:4])
+    ]
+    rows.append(
+        "gold of the first four rollouts and of the untreated model on their prompts: "
+        f"r = {np.corrcoef(np.array(first).T)[0, 1]:.2f}"
+    )
+    turns = [fitted([points(c) for c in some], True)[3] for (kind, *_), some in groups(policies)]
+    beta_above = sum(float(spans(some)[0, 1]) > 0 for _, some in groups(policies))
+    within = sum(
+        turn is not None and turn <= max(float(points(c)[:, 0].max()) for c in some)
+        for turn, (_, some) in zip(turns, groups(policies))
+    )
+    rows.append(
+        f"fits of policies that turn within reach: {within} of {len(turns)}; β clearly above 0: {beta_above}"
+    )
+    return rows
+
+
 def beside(cells: Sequence[Cell]) -> list[str]:
     """What else moved, first and last fifth of the rollouts."""
     rows = [f"| method | {' | '.join(BESIDE)} |", f"| --- |{' --- |' * len(BESIDE)}"]
@@ -330,7 +379,7 @@ def main() -> None:
     print(
         f"{policies} runs of policies ({spent:.0f} CPU s), {len(cells) - policies} reward models under best-of-n\n"
     )
-    for table in (fits, over_all, budgets, contrasts, beside):
+    for table in (fits, over_all, budgets, contrasts, beside, together):
         print("\n".join(table(cells)), end="\n\n")
     for ideal in (cell for cell in read_cells(options.folder) if cell["size"] == "gold"):
         told = [f"n = {n} {np.mean(gain):+.3f}" for n, gain in zip(ideal["counts"], ideal["gold"])]

@@ -143,12 +143,12 @@ class RecordedTarget:
         )
 
 
-PREFIX = "recorded:"
+RECORDED = "recorded:"
 
 
 def open_recorded(address: str) -> RecordedTarget:
     """What ``recorded:NAME`` names. Raises InputError for a name that nothing was recorded of."""
-    name = address.removeprefix(PREFIX)
+    name = address.removeprefix(RECORDED)
     if name not in XSTEST_MODELS:
         raise InputError(f"unknown recorded model {name!r}: {', '.join(sorted(XSTEST_MODELS))}.")
     return _xstest_model(name, None)

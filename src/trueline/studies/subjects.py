@@ -12,6 +12,7 @@ from trueline.core.errors import InputError
 from trueline.core.measure import Measure
 from trueline.core.protocols import Target
 from trueline.core.verdicts import Item
+from trueline.models.recorded import RECORDED, open_recorded
 
 from .judging import build_parameter
 from .measuring import measure_class
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from trueline.testbed.world import World
 
 TESTBED = "testbed"
-RECORDED = "recorded:"
 INSPECT = "inspect:"
 
 
@@ -110,8 +110,6 @@ def load_subject(spec: TargetSpec) -> Subject:
     if is_testbed(spec.model):
         return _testbed(spec)
     if spec.model.startswith(RECORDED):
-        from trueline.models.recorded import open_recorded
-
         _refuse(spec, "replays stored answers", "dtype", "device", "quantize", "system_prompt", "cut")
         return Subject(target=open_recorded(spec.model))
     from trueline.models.local import LocalTarget

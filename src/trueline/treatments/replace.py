@@ -7,6 +7,7 @@ from typing import ClassVar
 from trueline.core.errors import InputError
 from trueline.core.fingerprint import fingerprint
 from trueline.core.protocols import Capability, Resources, Target
+from trueline.models.recorded import RECORDED, open_recorded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,9 +39,7 @@ class Replace:
             from trueline.models.inspect_model import open_inspect
 
             return open_inspect(self.model, system_prompt=system_prompt)
-        if self.model.startswith("recorded:"):
-            from trueline.models.recorded import open_recorded
-
+        if self.model.startswith(RECORDED):
             if system_prompt is not None:
                 raise InputError(
                     f"{self.model!r} replays stored answers, so it cannot follow the target's system prompt "
